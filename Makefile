@@ -1,0 +1,45 @@
+# Builds convox. `make help` lists the targets; ARCHITECTURE.md says what the programs are.
+
+MODE ?= release
+BUILD := build/$(MODE)
+CXX ?= g++
+VERSION := 0.1.0
+
+.DELETE_ON_ERROR:
+MAKEFLAGS += --no-builtin-rules
+Q := $(if $(V),,@)
+
+# --- flags ---------------------------------------------------------------------------------------------------
+warnings := -Wall -Wextra -Wpedantic -Wshadow -Werror
+common   := -std=c++20 -I. -MMD -MP -fno-exceptions -fno-rtti $(warnings) -DCONVOX_VERSION='"$(VERSION)"' \
+            -fstack-protector-strong -fstack-clash-protection -fcf-protection -ftrivial-auto-var-init=zero \
+            -ffunction-sections -fdata-sections
+CXXFLAGS_release := -O2 -D_FORTIFY_SOURCE=3 -D_GLIBCXX_ASSERTIONS
+CXXFLAGS_debug   := -O0 -g -D_GLIBCXX_ASSERTIONS
+CXXFLAGS_faults  := -O2 -D_GLIBCXX_ASSERTIONS -DCONVOX_FAULTS
+CXXFLAGS_asan    := -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all
+host_flags := $(common) $(CXXFLAGS_$(MODE))
+LDFLAGS    := -Wl,-z,relro,-z,now -Wl,--gc-sections $(if $(filter asan,$(MODE)),-fsanitize=address$(comma)undefined)
+comma      := ,
+static     := $(if $(filter asan,$(MODE)),,-static)
+
+# --- sources: a folder is a part of the program ------------------------------------------------------------------
+base_sources    := $(wildcard runtime/base/*.cc)
+library_sources := $(base_sources) $(wildcard runtime/*.cc runtime/config/*.cc runtime/security/*.cc rootfs/*.cc cgroups/*.cc)
+cli_sources     := $(wildcard cli/*.cc cli/app/*.cc)
+image_sources   := $(wildcard rootfs/image/*.cc)
+stage_sources   := $(wildcard runtime/stage/*.cc)
+
+objects = $(patsubst %.cc,$(BUILD)/%.o,$(1))
+
+.PHONY: all clean
+all: $(BUILD)/convox $(BUILD)/convox-image
+
+$(BUILD)/%.o: %.cc
+	@mkdir -p $(@D)
+	$(Q)$(CXX) $(host_flags) -c $< -o $@
+
+clean:
+	rm -rf build
+
+-include $(shell find build -name '*.d' 2>/dev/null)

@@ -1,0 +1,101 @@
+#include "runtime/base/json.h"
+
+#include <rapidjson/error/en.h>
+
+#include <algorithm>
+#include <cstring>
+
+namespace convox::json {
+namespace {
+
+constexpr unsigned kFlags = rapidjson::kParseIterativeFlag | rapidjson::kParseValidateEncodingFlag;
+constexpr int kDepth = 64;
+
+// Refuses what C strings and other readers would see differently. Recursion is bounded by kDepth.
+const char* objection(const Value& value, int depth) {
+  if (depth > kDepth) return "nested too deeply";
+  if (value.IsString()) return std::memchr(value.GetString(), 0, value.GetStringLength()) ? "a NUL in a string" : nullptr;
+  if (value.IsArray()) {
+    for (const Value& element : value.GetArray())
+      if (const char* why = objection(element, depth + 1)) return why;
+  }
+  if (value.IsObject()) {
+    std::vector<std::string_view> keys;
+    for (const auto& member : value.GetObject()) {
+      keys.emplace_back(member.name.GetString(), member.name.GetStringLength());
+      if (const char* why = objection(member.name, depth + 1)) return why;
+      if (const char* why = objection(member.value, depth + 1)) return why;
+    }
+    std::sort(keys.begin(), keys.end());
+    if (std::adjacent_find(keys.begin(), keys.end()) != keys.end()) return "a key given twice";
+  }
+  return nullptr;
+}
+
+const Value* find(const Value& object, const char* key) {
+  if (!object.IsObject()) return nullptr;
+  const auto member = object.FindMember(key);
+  return member == object.MemberEnd() || member->value.IsNull() ? nullptr : &member->value;
+}
+
+Error wrong(const char* key, const char* wanted) { return invalid(cat("\"", key, "\" must be ", wanted)); }
+
+}  // namespace
+
+Result<Document> parse(std::string_view text, std::string_view what) {
+  Document document;
+  document.Parse<kFlags>(text.data(), text.size());
+  if (document.HasParseError())
+    return invalid(
+        cat(what, ": ", rapidjson::GetParseError_En(document.GetParseError()), " at byte ", document.GetErrorOffset()));
+  if (!document.IsObject()) return invalid(cat(what, ": not a JSON object"));
+  if (const char* why = objection(document, 0)) return invalid(cat(what, ": ", why));
+  return document;
+}
+
+Result<std::optional<std::string>> string(const Value& object, const char* key) {
+  const Value* value = find(object, key);
+  if (!value) return std::optional<std::string>();
+  if (!value->IsString()) return wrong(key, "a string");
+  return std::optional<std::string>(std::in_place, value->GetString(), value->GetStringLength());
+}
+
+Result<std::optional<std::int64_t>> integer(const Value& object, const char* key) {
+  const Value* value = find(object, key);
+  if (!value) return std::optional<std::int64_t>();
+  if (!value->IsInt64()) return wrong(key, "an integer");
+  return std::optional<std::int64_t>(value->GetInt64());
+}
+
+Result<std::optional<bool>> boolean(const Value& object, const char* key) {
+  const Value* value = find(object, key);
+  if (!value) return std::optional<bool>();
+  if (!value->IsBool()) return wrong(key, "true or false");
+  return std::optional<bool>(value->GetBool());
+}
+
+Result<std::vector<std::string>> strings(const Value& object, const char* key) {
+  std::vector<std::string> list;
+  const Value* value = find(object, key);
+  if (!value) return list;
+  if (!value->IsArray()) return wrong(key, "a list of strings");
+  for (const Value& element : value->GetArray()) {
+    if (!element.IsString()) return wrong(key, "a list of strings");
+    list.emplace_back(element.GetString(), element.GetStringLength());
+  }
+  return list;
+}
+
+Result<const Value*> object(const Value& parent, const char* key) {
+  const Value* value = find(parent, key);
+  if (value && !value->IsObject()) return wrong(key, "an object");
+  return value;
+}
+
+Result<const Value*> array(const Value& parent, const char* key) {
+  const Value* value = find(parent, key);
+  if (value && !value->IsArray()) return wrong(key, "a list");
+  return value;
+}
+
+}  // namespace convox::json

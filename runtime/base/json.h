@@ -1,0 +1,43 @@
+// How is JSON read and written? RapidJSON, with its flags pinned in this one place.
+//
+// Iterative parsing, because recursion on hostile nesting ends in a crash; UTF-8 is validated; duplicate keys and NUL inside strings
+// are refused, because two readers of one document would otherwise see two values (hardening rules A16, I3, I4).
+#pragma once
+#define RAPIDJSON_HAS_STDSTRING 1
+#include <rapidjson/document.h>
+#include <rapidjson/prettywriter.h>
+#include <rapidjson/stringbuffer.h>
+#include <rapidjson/writer.h>
+
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "runtime/base/result.h"
+
+namespace convox::json {
+
+using Document = rapidjson::Document;
+using Value = rapidjson::Value;
+using Buffer = rapidjson::StringBuffer;
+using Writer = rapidjson::Writer<rapidjson::StringBuffer>;
+using PrettyWriter = rapidjson::PrettyWriter<rapidjson::StringBuffer>;
+
+// Parses a whole document: an object, nested at most 64 deep. Errors name `what` and the offset.
+Result<Document> parse(std::string_view text, std::string_view what);
+
+// Member access that tells "absent" from "of the wrong type". An absent or null member gives nothing.
+Result<std::optional<std::string>> string(const Value& object, const char* key);
+Result<std::optional<std::int64_t>> integer(const Value& object, const char* key);
+Result<std::optional<bool>> boolean(const Value& object, const char* key);
+Result<std::vector<std::string>> strings(const Value& object, const char* key);  // absent: empty
+// The member if it is an object (array), else null; of the wrong type: an error.
+Result<const Value*> object(const Value& object, const char* key);
+Result<const Value*> array(const Value& object, const char* key);
+
+inline void write(Writer& writer, std::string_view text) {
+  writer.String(text.data(), static_cast<rapidjson::SizeType>(text.size()));
+}
+
+}  // namespace convox::json

@@ -32,12 +32,34 @@ stage_sources   := $(wildcard runtime/stage/*.cc)
 
 objects = $(patsubst %.cc,$(BUILD)/%.o,$(1))
 
-.PHONY: all clean
+
+.PHONY: all clean test-unit
 all: $(BUILD)/convox $(BUILD)/convox-image
 
 $(BUILD)/%.o: %.cc
 	@mkdir -p $(@D)
 	$(Q)$(CXX) $(host_flags) -c $< -o $@
+
+# --- convox: static, so that it starts fast and needs nothing ----------------------------------------------------
+$(BUILD)/libconvox.a: $(call objects,$(library_sources))
+	$(Q)rm -f $@ && ar rcs $@ $^
+$(BUILD)/libcli.a: $(call objects,$(filter-out cli/convox.cc,$(cli_sources)))
+	$(Q)rm -f $@ && ar rcs $@ $^
+$(BUILD)/convox: $(BUILD)/cli/convox.o $(BUILD)/libcli.a $(BUILD)/libconvox.a
+	$(Q)$(CXX) $(static) $(LDFLAGS) $^ -lseccomp -lcap -lyaml -o $@
+
+# --- convox-image: dynamic; the only program that reads archives ---------------------------------------------------
+$(BUILD)/convox-image: $(call objects,$(image_sources)) $(BUILD)/libconvox.a
+	$(Q)$(CXX) $(LDFLAGS) $^ -larchive -lisal -lz -lzstd -lcrypto -lcap -lseccomp -o $@
+
+# --- tests: Criterion wants exceptions and a dynamic link --------------------------------------------------------
+unit_tests := $(patsubst tests/unit/%.cc,$(BUILD)/tests/unit/%,$(wildcard tests/unit/*.cc))
+$(BUILD)/tests/unit/%: tests/unit/%.cc $(BUILD)/libcli.a $(BUILD)/libconvox.a
+	@mkdir -p $(@D)
+	$(Q)$(CXX) $(filter-out -fno-exceptions -fno-rtti,$(host_flags)) $< $(LDFLAGS) $(BUILD)/libcli.a $(BUILD)/libconvox.a \
+	  -lcriterion -lseccomp -lcap -lyaml -lmnl -o $@
+test-unit: $(unit_tests)
+	$(Q)for test in $^; do echo "$${test##*/}:"; $$test || exit 1; done
 
 clean:
 	rm -rf build

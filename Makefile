@@ -40,6 +40,23 @@ $(BUILD)/%.o: %.cc
 	@mkdir -p $(@D)
 	$(Q)$(CXX) $(host_flags) -c $< -o $@
 
+# --- the stage: C++ on static musl, without libstdc++'s library, heap or exceptions (runtime/stage/README.md) ---------
+arch       := $(shell uname -m)
+gcc_major  := $(shell $(CXX) -dumpversion | cut -d. -f1)
+musl       := /usr/lib/$(arch)-linux-musl
+musl_headers := -nostdinc -D'__GLIBC_PREREQ(a,b)=0' -isystem /usr/include/c++/$(gcc_major) \
+  -isystem /usr/include/$(arch)-linux-gnu/c++/$(gcc_major) -isystem /usr/include/$(arch)-linux-musl \
+  -isystem $(shell $(CXX) -print-file-name=include) -idirafter /usr/include -idirafter /usr/include/$(arch)-linux-gnu
+stage_flags := -std=c++20 -I. -MMD -MP -fno-exceptions -fno-rtti $(warnings) -Os -fPIE -fno-stack-protector -fcf-protection \
+  -fno-asynchronous-unwind-tables -fno-threadsafe-statics -ffunction-sections -fdata-sections $(musl_headers) \
+  $(filter -DCONVOX_FAULTS,$(CXXFLAGS_$(MODE)))
+$(BUILD)/runtime/stage/%.o: runtime/stage/%.cc
+	@mkdir -p $(@D)
+	$(Q)$(CXX) $(stage_flags) -c $< -o $@
+$(BUILD)/stage.elf: $(call objects,$(stage_sources))
+	$(Q)$(CXX) -nostdlib -static-pie -Wl,--no-dynamic-linker,--gc-sections,-z,relro,-z,now,-z,noexecstack,--build-id=none \
+	  $(musl)/rcrt1.o $(musl)/crti.o $^ $(musl)/libc.a $(shell $(CXX) -print-libgcc-file-name) $(musl)/crtn.o -s -o $@
+
 # --- convox: static, so that it starts fast and needs nothing ----------------------------------------------------
 $(BUILD)/libconvox.a: $(call objects,$(library_sources))
 	$(Q)rm -f $@ && ar rcs $@ $^

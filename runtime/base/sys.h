@@ -21,6 +21,7 @@ struct clone_args;
 struct open_how;
 struct mount_attr;
 struct stat;
+struct statx;
 struct statfs;
 struct pollfd;
 struct msghdr;
@@ -94,7 +95,9 @@ inline long close(int fd) noexcept { return call("close", __NR_close, fd); }
 inline long close_range(unsigned first, unsigned last, unsigned flags) noexcept {
   return call("close_range", __NR_close_range, first, last, flags);
 }
-inline long read(int fd, void* buffer, unsigned long size) noexcept { return call("read", __NR_read, fd, buffer, size); }
+inline long read(int fd, void* buffer, unsigned long size) noexcept {
+  return call("read", __NR_read, fd, buffer, size);
+}
 inline long write(int fd, const void* bytes, unsigned long size) noexcept {
   return call("write", __NR_write, fd, bytes, size);
 }
@@ -165,6 +168,9 @@ inline long newfstatat(int dir, const char* path, struct stat* into, int flags) 
   return call("fstatat", __NR3264_fstatat, dir, path, into, flags);
 #endif
 }
+inline long statx(int dir, const char* path, int flags, unsigned mask, struct statx* into) noexcept {
+  return call("statx", __NR_statx, dir, path, flags, mask, into);
+}
 inline long fstatfs(int fd, struct statfs* into) noexcept { return call("fstatfs", __NR_fstatfs, fd, into); }
 inline long getcwd(char* buffer, unsigned long size) noexcept { return call("getcwd", __NR_getcwd, buffer, size); }
 inline long chdir(const char* path) noexcept { return call("chdir", __NR_chdir, path); }
@@ -191,7 +197,8 @@ inline long open_tree(int dir, const char* path, unsigned flags) noexcept {
 inline long move_mount(int from_dir, const char* from, int to_dir, const char* to, unsigned flags) noexcept {
   return call("move_mount", __NR_move_mount, from_dir, from, to_dir, to, flags);
 }
-inline long mount_setattr(int dir, const char* path, unsigned flags, mount_attr* attributes, unsigned long size) noexcept {
+inline long mount_setattr(int dir, const char* path, unsigned flags, mount_attr* attributes,
+                          unsigned long size) noexcept {
   return call("mount_setattr", __NR_mount_setattr, dir, path, flags, attributes, size);
 }
 // Only to change the propagation of a mount that exists; everything else is fsmount and open_tree.
@@ -217,6 +224,12 @@ inline long execve(const char* path, char* const* argv, char* const* envp) noexc
 inline long waitid(int type, int id, void* info, int options) noexcept {
   return call("waitid", __NR_waitid, type, id, info, options, nullptr);
 }
+inline long wait4(int pid, int* status, int options) noexcept {
+  return call("wait4", __NR_wait4, pid, status, options, nullptr);
+}
+// fork(2) without a libc: a copy of this process, which sends SIGCHLD when it ends. 0 in the child.
+inline long fork() noexcept { return call("clone", __NR_clone, 17 /* SIGCHLD */, nullptr, nullptr, nullptr, nullptr); }
+inline long setpgid(int pid, int group) noexcept { return call("setpgid", __NR_setpgid, pid, group); }
 inline long pidfd_open(int pid, unsigned flags) noexcept { return call("pidfd_open", __NR_pidfd_open, pid, flags); }
 inline long pidfd_send_signal(int pidfd, int signal) noexcept {
   return call("pidfd_send_signal", __NR_pidfd_send_signal, pidfd, signal, nullptr, 0);
@@ -248,7 +261,8 @@ inline long setfsuid(unsigned uid) noexcept { return call("setfsuid", __NR_setfs
 inline long setfsgid(unsigned gid) noexcept { return call("setfsgid", __NR_setfsgid, gid); }
 inline long capset(void* header, const void* data) noexcept { return call("capset", __NR_capset, header, data); }
 inline long capget(void* header, void* data) noexcept { return call("capget", __NR_capget, header, data); }
-inline long prctl(int option, unsigned long a = 0, unsigned long b = 0, unsigned long c = 0, unsigned long d = 0) noexcept {
+inline long prctl(int option, unsigned long a = 0, unsigned long b = 0, unsigned long c = 0,
+                  unsigned long d = 0) noexcept {
   return call("prctl", __NR_prctl, option, a, b, c, d);
 }
 inline long seccomp(unsigned operation, unsigned flags, const void* argument) noexcept {
@@ -286,6 +300,9 @@ inline long rt_sigaction(int signal, const void* set, void* old) noexcept {
 }
 inline long rt_sigprocmask(int how, const unsigned long* set, unsigned long* old) noexcept {
   return call("rt_sigprocmask", __NR_rt_sigprocmask, how, set, old, 8);
+}
+inline long rt_sigtimedwait(const unsigned long* set, void* info, struct timespec* timeout) noexcept {
+  return call("rt_sigtimedwait", __NR_rt_sigtimedwait, set, info, timeout, 8);
 }
 inline long signalfd4(int fd, const unsigned long* mask, int flags) noexcept {
   return call("signalfd4", __NR_signalfd4, fd, mask, 8, flags);

@@ -53,7 +53,8 @@ class Cgroup {
  private:
   Cgroup(UniqueFd parent, UniqueFd dir, std::string path, std::string name)
       : parent_(std::move(parent)), dir_(std::move(dir)), path_(std::move(path)), name_(std::move(name)) {}
-  Result<> wait_event(std::string_view event, milliseconds within) const;
+  // Waits until cgroup.events says `event` `value`.
+  Result<> wait_event(std::string_view event, std::uint64_t value, milliseconds within) const;
 
   UniqueFd parent_;   // where rmdir is done
   UniqueFd dir_;      // the group itself

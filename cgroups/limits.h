@@ -1,9 +1,9 @@
 // What may a container use, and which file of its cgroup says so?
 //
-// A limit is data until somebody writes it: `settings` turns limits into (file, value) pairs, `check` compares them
-// with what the host can do. What the user asked for is had, or is an error; defaults apply where they can. Nothing
-// here makes a system call. Kernel: Documentation/admin-guide/cgroup-v2.rst, "Controllers". Read next: cgroup.h, which
-// writes the pairs.
+// A limit is data until somebody writes it: `settings` turns limits into (file, value) pairs, `check_limits` compares
+// them with what the host can do. What the user asked for is had, or is an error; defaults apply where they can.
+// Nothing here makes a system call. Kernel: Documentation/admin-guide/cgroup-v2.rst, "Controllers". Read next:
+// cgroup.h, which writes the pairs.
 #pragma once
 #include <cstdint>
 #include <optional>
@@ -54,7 +54,7 @@ std::vector<Setting> settings(const Limits& limits);
 Controllers needed(const Limits& limits);
 
 // Fails if `asked` needs a controller that this hierarchy lacks, or if a value is one the kernel would refuse.
-Result<> check(const Limits& asked, const Hierarchy& hierarchy);
+Result<> check_limits(const Limits& asked, const Hierarchy& hierarchy);
 // `asked` with the defaults for what it leaves open: 2048 processes, weight 100, each where its controller is there.
 Limits with_defaults(Limits asked, const Hierarchy& hierarchy);
 

@@ -35,7 +35,7 @@ struct Controllers {
 };
 
 struct Hierarchy {
-  std::string mount_point;  // of cgroup v2, for instance /sys/fs/cgroup
+  std::string mount_point = {};  // of cgroup v2, for instance /sys/fs/cgroup
   Controllers controllers;  // those that a group below the root can have
   // v2 is there, but none of the five controllers: version 1 holds them.
   [[nodiscard]] bool hybrid() const { return controllers.empty(); }

@@ -69,8 +69,7 @@ std::vector<Setting> settings(const Limits& limits) {
   if (limits.cpu_max) put("cpu.max", cat(limits.cpu_max->quota, " ", limits.cpu_max->period), Controller::kCpu);
   put_number("io.weight", limits.io_weight, Controller::kIo);
   put_number("pids.max", limits.pids_max, Controller::kPids);
-  // A container with a group namespace and a writable cgroup2 can mkdir without end, and every group pins kernel
-  // memory.
+  // With a writable cgroup2 a container can mkdir without end, and every group pins kernel memory.
   if (limits.delegated) {
     put("cgroup.max.depth", "32", {});
     put("cgroup.max.descendants", "256", {});

@@ -24,16 +24,16 @@ struct CpuMax {
 
 // In the kernel's own units; the conversions below make them from a user's. Absent: the kernel's default, no limit.
 struct Limits {
-  std::optional<std::uint64_t> cpu_weight;       // 1 to 10000, a share of what is contended
-  std::optional<CpuMax> cpu_max;                 // never more than this
-  std::optional<std::uint64_t> memory_low;       // bytes that reclaim leaves alone while others have more
-  std::optional<std::uint64_t> memory_max;       // bytes; beyond them the OOM killer comes
-  std::optional<std::uint64_t> memory_swap_max;  // bytes of swap; 0 wherever memory_max is set and this is not
-  std::optional<std::uint64_t> pids_max;         // processes and threads
-  std::optional<std::uint64_t> io_weight;        // 1 to 10000
-  std::string cpuset_cpus;                       // "0-2,7"; empty: all
-  std::string cpuset_mems;                       // memory nodes
-  bool delegated = false;                        // the container may make groups of its own, but not without end
+  std::optional<std::uint64_t> cpu_weight = {};       // 1 to 10000, a share of what is contended
+  std::optional<CpuMax> cpu_max = {};                 // never more than this
+  std::optional<std::uint64_t> memory_low = {};       // bytes that reclaim leaves alone while others have more
+  std::optional<std::uint64_t> memory_max = {};       // bytes; beyond them the OOM killer comes
+  std::optional<std::uint64_t> memory_swap_max = {};  // bytes of swap; 0 wherever memory_max is set and this is not
+  std::optional<std::uint64_t> pids_max = {};         // processes and threads
+  std::optional<std::uint64_t> io_weight = {};        // 1 to 10000
+  std::string cpuset_cpus = {};                       // "0-2,7"; empty: all
+  std::string cpuset_mems = {};                       // memory nodes
+  bool delegated = false;                             // the container may make groups of its own, but not without end
 };
 
 // One value for one file of a cgroup.

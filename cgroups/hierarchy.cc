@@ -12,7 +12,7 @@
 namespace convox::cgroups {
 namespace {
 
-constexpr const char* kUsualPlace = "/sys/fs/cgroup";
+constexpr const char* kUsualPlaces[] = {"/sys/fs/cgroup", "/sys/fs/cgroup/unified"};  // systemd's: unified and hybrid
 constexpr std::size_t kMountinfoLimit = 64 << 20;
 
 // mountinfo writes space, tab, newline and backslash as three octal digits, so that a field is a word.
@@ -90,10 +90,13 @@ Result<std::string> find_mount_point(std::string_view mountinfo) {
 
 Result<Hierarchy> read_hierarchy() {
   Hierarchy found;
-  struct statfs usual {};
-  if (sys::statfs(kUsualPlace, &usual) == 0 && usual.f_type == CGROUP2_SUPER_MAGIC) {
-    found.mount_point = kUsualPlace;
-  } else {
+  for (const char* place : kUsualPlaces) {
+    struct statfs there {};
+    if (sys::statfs(place, &there) < 0 || there.f_type != CGROUP2_SUPER_MAGIC) continue;
+    found.mount_point = place;
+    break;
+  }
+  if (found.mount_point.empty()) {
     const UniqueFd file = TRY(fs::open("/proc/self/mountinfo", O_RDONLY));
     const std::string mounts = TRY(fs::read_all(file.get(), "/proc/self/mountinfo", kMountinfoLimit));
     found.mount_point = TRY(find_mount_point(mounts));

@@ -36,7 +36,7 @@ struct Controllers {
 
 struct Hierarchy {
   std::string mount_point = {};  // of cgroup v2, for instance /sys/fs/cgroup
-  Controllers controllers;  // those that a group below the root can have
+  Controllers controllers;       // those that a group below the root can have
   // v2 is there, but none of the five controllers: version 1 holds them.
   [[nodiscard]] bool hybrid() const { return controllers.empty(); }
 };
@@ -48,8 +48,8 @@ Controllers parse_controllers(std::string_view words);
 // from one that has not mounted any, and says how to mend it.
 Result<std::string> find_mount_point(std::string_view mountinfo);
 
-// Asks the kernel. Four system calls on a unified host; mountinfo, which is long on hosts with many containers, is read
-// only where /sys/fs/cgroup is something else.
+// Asks the kernel. Four or five system calls where cgroup2 is at one of its usual places; mountinfo, which is long on
+// hosts with many containers, is read only where it is not.
 Result<Hierarchy> read_hierarchy();
 
 }  // namespace convox::cgroups

@@ -7,6 +7,7 @@
 #pragma once
 #include <compare>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -30,7 +31,7 @@ struct Host {
   std::string machine;         // "x86_64"
 
   cgroups::Hierarchy cgroups;
-  std::string no_cgroups;  // why there is no cgroup v2 here, or empty
+  std::optional<Error> no_cgroups;  // why there is no cgroup v2 here
 
   unsigned uid = 0;                          // effective, of this process
   std::uint64_t effective_capabilities = 0;  // bit sets, 1 << CAP_*

@@ -74,7 +74,7 @@ unit_tests := $(patsubst tests/unit/%.cc,$(BUILD)/tests/unit/%,$(wildcard tests/
 $(BUILD)/tests/unit/%: tests/unit/%.cc $(BUILD)/libcli.a $(BUILD)/libconvox.a
 	@mkdir -p $(@D)
 	$(Q)$(CXX) $(filter-out -fno-exceptions -fno-rtti,$(host_flags)) $< $(LDFLAGS) $(BUILD)/libcli.a $(BUILD)/libconvox.a \
-	  -lcriterion -lseccomp -lcap -lyaml -lmnl -o $@
+	  -Wl,--no-gc-sections -lcriterion -lseccomp -lcap -lyaml -lmnl -o $@
 test-unit: $(unit_tests)
 	$(Q)for test in $^; do echo "$${test##*/}:"; $$test || exit 1; done
 

@@ -23,6 +23,8 @@ struct mount_attr;
 struct stat;
 struct statx;
 struct statfs;
+struct sysinfo;
+struct utsname;
 struct pollfd;
 struct msghdr;
 struct rlimit64;
@@ -172,6 +174,7 @@ inline long statx(int dir, const char* path, int flags, unsigned mask, struct st
   return call("statx", __NR_statx, dir, path, flags, mask, into);
 }
 inline long fstatfs(int fd, struct statfs* into) noexcept { return call("fstatfs", __NR_fstatfs, fd, into); }
+inline long statfs(const char* path, struct statfs* into) noexcept { return call("statfs", __NR_statfs, path, into); }
 inline long getcwd(char* buffer, unsigned long size) noexcept { return call("getcwd", __NR_getcwd, buffer, size); }
 inline long chdir(const char* path) noexcept { return call("chdir", __NR_chdir, path); }
 inline long fchdir(int fd) noexcept { return call("fchdir", __NR_fchdir, fd); }
@@ -290,6 +293,8 @@ inline long personality(unsigned long persona) noexcept { return call("personali
 inline long sethostname(const char* name, unsigned long size) noexcept {
   return call("sethostname", __NR_sethostname, name, size);
 }
+inline long uname(struct utsname* into) noexcept { return call("uname", __NR_uname, into); }
+inline long sysinfo(struct sysinfo* into) noexcept { return call("sysinfo", __NR_sysinfo, into); }
 inline long setdomainname(const char* name, unsigned long size) noexcept {
   return call("setdomainname", __NR_setdomainname, name, size);
 }

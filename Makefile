@@ -56,6 +56,16 @@ $(BUILD)/runtime/stage/%.o: runtime/stage/%.cc
 $(BUILD)/stage.elf: $(call objects,$(stage_sources))
 	$(Q)$(CXX) -nostdlib -static-pie -Wl,--no-dynamic-linker,--gc-sections,-z,relro,-z,now,-z,noexecstack,--build-id=none \
 	  $(musl)/rcrt1.o $(musl)/crti.o $^ $(musl)/libc.a $(shell $(CXX) -print-libgcc-file-name) $(musl)/crtn.o -s -o $@
+# --- the seccomp program for the default capabilities: libseccomp compiles it now, so that no start has to -----------
+filter_generator := $(BUILD)/seccomp_generator
+$(filter_generator): $(call objects,runtime/security/generate/seccomp_generator.cc runtime/security/seccomp_compile.cc \
+    runtime/security/seccomp_policy.cc runtime/security/bpf_check.cc $(base_sources))
+	$(Q)$(CXX) $(LDFLAGS) $^ -lseccomp -o $@
+$(BUILD)/generated/default_filter.bpf: $(filter_generator)
+	@mkdir -p $(@D)
+	$(Q)$< > $@
+$(BUILD)/runtime/security/seccomp.o: host_flags += -I$(BUILD)/generated
+$(BUILD)/runtime/security/seccomp.o: $(BUILD)/generated/default_filter.bpf
 
 # --- convox: static, so that it starts fast and needs nothing ----------------------------------------------------
 $(BUILD)/libconvox.a: $(call objects,$(library_sources))

@@ -103,6 +103,16 @@ inline long read(int fd, void* buffer, unsigned long size) noexcept {
 inline long write(int fd, const void* bytes, unsigned long size) noexcept {
   return call("write", __NR_write, fd, bytes, size);
 }
+inline long pread(int fd, void* buffer, unsigned long size, long at) noexcept {
+  return call("pread64", __NR_pread64, fd, buffer, size, at);
+}
+inline long pwrite(int fd, const void* bytes, unsigned long size, long at) noexcept {
+  return call("pwrite64", __NR_pwrite64, fd, bytes, size, at);
+}
+// With null offsets both files' own positions are used and moved.
+inline long copy_file_range(int from, int to, unsigned long size) noexcept {
+  return call("copy_file_range", __NR_copy_file_range, from, nullptr, to, nullptr, size, 0);
+}
 inline long dup3(int from, int to, int flags) noexcept { return call("dup3", __NR_dup3, from, to, flags); }
 inline long fcntl(int fd, int command, long argument = 0) noexcept {
   return call("fcntl", __NR_fcntl, fd, command, argument);
@@ -160,6 +170,9 @@ inline long fchmodat(int dir, const char* path, unsigned mode) noexcept {
 inline long fchownat(int dir, const char* path, unsigned uid, unsigned gid, int flags) noexcept {
   return call("fchownat", __NR_fchownat, dir, path, uid, gid, flags);
 }
+inline long utimensat(int dir, const char* path, const struct timespec times[2], int flags) noexcept {
+  return call("utimensat", __NR_utimensat, dir, path, times, flags);
+}
 inline long faccessat2(int dir, const char* path, int mode, int flags) noexcept {
   return call("faccessat2", __NR_faccessat2, dir, path, mode, flags);
 }
@@ -181,6 +194,9 @@ inline long fchdir(int fd) noexcept { return call("fchdir", __NR_fchdir, fd); }
 inline long umask(unsigned mask) noexcept { return call("umask", __NR_umask, mask); }
 inline long fgetxattr(int fd, const char* name, void* value, unsigned long size) noexcept {
   return call("fgetxattr", __NR_fgetxattr, fd, name, value, size);
+}
+inline long flistxattr(int fd, char* names, unsigned long size) noexcept {
+  return call("flistxattr", __NR_flistxattr, fd, names, size);
 }
 inline long fsetxattr(int fd, const char* name, const void* value, unsigned long size, int flags) noexcept {
   return call("fsetxattr", __NR_fsetxattr, fd, name, value, size, flags);
@@ -220,6 +236,11 @@ inline long execveat(int dir, const char* path, char* const* argv, char* const* 
 }
 inline long execve(const char* path, char* const* argv, char* const* envp) noexcept {
   return call("execve", __NR_execve, path, argv, envp);
+}
+// A child with a copy of this memory, as fork(2) makes it, but its end is announced by no signal, only by the pidfd:
+// the caller may be waiting for SIGCHLD of somebody else. Wait for it with __WALL.  clone(2)
+inline long fork(int* pidfd) noexcept {
+  return call("clone", __NR_clone, 0x1000 /* CLONE_PIDFD */, nullptr, pidfd, nullptr, nullptr);
 }
 [[noreturn]] inline void exit_group(int status) noexcept {
   for (;;) raw(__NR_exit_group, status);

@@ -79,7 +79,7 @@ $(BUILD)/runtime/stage/%.o: runtime/stage/%.cc $(stamp)
 	@mkdir -p $(@D)
 	$(Q)$(CXX) $(stage_flags) -c $< -o $@
 $(BUILD)/stage.elf: $(call objects,$(wildcard runtime/stage/*.cc))
-	$(Q)$(CXX) -nostdlib -static-pie -Wl,--no-dynamic-linker,--gc-sections,-z,relro,-z,now,-z,noexecstack,--build-id=none \
+	$(Q)$(CXX) -nostdlib -static-pie -Wl,--no-dynamic-linker,--gc-sections,-z,relro,-z,now,-z,noexecstack,--build-id=none,-Map=$(BUILD)/stage.map \
 	  $(musl)/rcrt1.o $(musl)/crti.o $^ $(musl)/libc.a $(shell $(CXX) -print-libgcc-file-name) $(musl)/crtn.o -s -o $@
 
 # --- the seccomp program for the default capabilities: libseccomp compiles it now, so that no start has to -------------

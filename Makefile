@@ -13,7 +13,9 @@ comma   := ,
 
 .DELETE_ON_ERROR:
 .SECONDARY:
-MAKEFLAGS += --no-builtin-rules $(if $(filter -j%,$(MAKEFLAGS)),,-j$(shell nproc))
+MAKEFLAGS += --no-builtin-rules
+# A make below this one, on all processors unless the user said how many. (The recipe's + hands it the job server.)
+submake = $(MAKE) --no-print-directory $(if $(findstring jobserver,$(MAKEFLAGS)),,-j$(shell nproc))
 .DEFAULT_GOAL := all
 
 # --- flags ---------------------------------------------------------------------------------------------------
@@ -117,7 +119,7 @@ programs-for-tests: all $(integration_tests) $(BUILD)/tests/testbox
 
 test: ## install what tests need, run all of them (in a VM what this host cannot)
 	$(Q)scripts/install-deps build test
-	$(Q)$(MAKE) --no-print-directory programs-for-tests $(unit_tests)
+	+$(Q)$(submake) programs-for-tests $(unit_tests)
 	$(Q)scripts/run-tests $(BUILD) unit integration vm
 test-unit: $(unit_tests) ## tests without root and kernel
 	$(Q)scripts/run-tests $(BUILD) unit
@@ -127,7 +129,7 @@ test-vm: programs-for-tests ## the same, in a VM with every cgroup v2 controller
 	$(Q)scripts/run-tests $(BUILD) integration-in-vm
 bench: ## measure beside crun, runc, bwrap and the bare kernel work
 	$(Q)scripts/install-deps build bench
-	$(Q)$(MAKE) --no-print-directory all $(BUILD)/tests/bench/interleave $(BUILD)/tests/bench/bare $(BUILD)/tests/bench/empty
+	+$(Q)$(submake) all $(BUILD)/tests/bench/interleave $(BUILD)/tests/bench/bare $(BUILD)/tests/bench/empty
 	$(Q)scripts/bench $(BUILD)
 
 $(BUILD)/tests/bench/%: $(BUILD)/tests/bench/%.o

@@ -94,6 +94,8 @@ $(BUILD)/generated/default_filter.bpf: $(filter_generator)
 	$(Q)$< > $@
 $(BUILD)/runtime/security/seccomp.o: host_flags += -I$(BUILD)/generated
 $(BUILD)/runtime/security/seccomp.o: $(BUILD)/generated/default_filter.bpf
+$(BUILD)/runtime/stage_image.o: host_flags += -I$(BUILD)
+$(BUILD)/runtime/stage_image.o: $(BUILD)/stage.elf
 
 # --- the programs -----------------------------------------------------------------------------------------------------
 # convox is static, so that it starts fast and needs nothing; convox-image alone reads archives, and loads what that takes.

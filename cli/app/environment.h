@@ -3,6 +3,7 @@
 // A sorted set of NAME=VALUE, stored whole in every release: changing a variable makes a new release, so that what a
 // release runs with never changes. A value is everything after the first `=`, without quoting rules, on one line.
 #pragma once
+#include <functional>
 #include <map>
 #include <string>
 #include <string_view>
@@ -13,7 +14,7 @@
 
 namespace convox::app {
 
-using Environment = std::map<std::string, std::string>;
+using Environment = std::map<std::string, std::string, std::less<>>;
 
 // Letters, digits, `_`, `.` and `-`, the first one neither a digit, `.` nor `-`.
 bool is_variable_name(std::string_view name);

@@ -32,7 +32,60 @@ std::string hex(std::uint32_t number) {
   return digits;
 }
 
+Error missing(const char* key) { return invalid(cat("\"", key, "\" is missing")); }
+
 }  // namespace
+
+RecordWriter::RecordWriter() : writer_(buffer_) {
+  writer_.StartObject();
+  number("version", kRecordVersion);
+}
+
+void RecordWriter::text(const char* key, std::string_view value) {
+  writer_.Key(key);
+  json::write(writer_, value);
+}
+
+void RecordWriter::number(const char* key, std::int64_t value) {
+  writer_.Key(key);
+  writer_.Int64(value);
+}
+
+void RecordWriter::map(const char* key, const Environment& values) {
+  writer_.Key(key);
+  writer_.StartObject();
+  for (const auto& [name, value] : values) text(name.c_str(), value);
+  writer_.EndObject();
+}
+
+std::string RecordWriter::end() {
+  writer_.EndObject();
+  return {buffer_.GetString(), buffer_.GetSize()};
+}
+
+Result<std::string> RecordReader::text(const char* key) const {
+  auto value = TRY(json::string(object_, key));
+  if (!value) return missing(key);
+  return *std::move(value);
+}
+
+Result<std::int64_t> RecordReader::number(const char* key) const {
+  const auto value = TRY(json::integer(object_, key));
+  if (!value) return missing(key);
+  return *value;
+}
+
+Result<Environment> RecordReader::map(const char* key) const {
+  const json::Value* object = TRY(json::object(object_, key));
+  if (!object) return missing(key);
+  Environment values;
+  for (const auto& member : object->GetObject()) {
+    if (!member.value.IsString()) return invalid(cat("\"", key, "\" must hold strings only"));
+    values.emplace(std::string(member.name.GetString(), member.name.GetStringLength()),
+                   std::string(member.value.GetString(), member.value.GetStringLength()));
+  }
+  return values;
+}
 
 std::uint32_t crc32c(std::string_view bytes) {
   std::uint32_t rest = ~0u;

@@ -11,6 +11,7 @@
 #include <string>
 #include <string_view>
 
+#include "cli/app/environment.h"
 #include "runtime/base/json.h"
 #include "runtime/base/result.h"
 
@@ -30,6 +31,32 @@ Result<> write_record(int dir, const std::string& name, std::string_view object)
 // Not there: kNotFound. There but damaged: the file is moved aside as `<name>.bad`, so that the next command is not
 // stopped by it again and nothing is lost, and the error says so.
 Result<json::Document> read_record(int dir, const std::string& name);
+
+// Puts a record together, member by member, and takes it apart. A member that is missing is an error: a record is never
+// half understood.
+class RecordWriter {
+ public:
+  RecordWriter();
+  void text(const char* key, std::string_view value);
+  void number(const char* key, std::int64_t value);
+  void map(const char* key, const Environment& values);
+  std::string end();
+
+ private:
+  json::Buffer buffer_;
+  json::Writer writer_;
+};
+
+class RecordReader {
+ public:
+  explicit RecordReader(const json::Value& object) : object_(object) {}
+  Result<std::string> text(const char* key) const;
+  Result<std::int64_t> number(const char* key) const;
+  Result<Environment> map(const char* key) const;
+
+ private:
+  const json::Value& object_;
+};
 
 // Identifiers of releases and builds: `R` or `B` and ten letters A-Z.
 std::string new_id(char kind);

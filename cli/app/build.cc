@@ -44,7 +44,8 @@ Result<> from_json(const json::Document& document, BuildRecord& build) {
   const RecordReader record(document);
   build.id = TRY(record.text("id"));
   build.number = TRY(record.number("number"));
-  build.status = TRY(status_named(TRY(record.text("status"))));
+  const std::string status = TRY(record.text("status"));
+  build.status = TRY(status_named(status));
   build.description = TRY(record.text("description"));
   build.started = TRY(record.number("started"));
   build.ended = TRY(record.number("ended"));

@@ -34,7 +34,6 @@ std::string to_json(const BuildRecord& build) {
   record.text("description", build.description);
   record.number("started", build.started);
   record.number("ended", build.ended);
-  record.text("release", build.release);
   record.text("manifest", build.manifest);
   record.map("images", build.images);
   return record.end();
@@ -49,7 +48,6 @@ Result<> from_json(const json::Document& document, BuildRecord& build) {
   build.description = TRY(record.text("description"));
   build.started = TRY(record.number("started"));
   build.ended = TRY(record.number("ended"));
-  build.release = TRY(record.text("release"));
   build.manifest = TRY(record.text("manifest"));
   build.images = TRY(record.map("images"));
   return ok();

@@ -24,7 +24,6 @@ struct BuildRecord {
   Status status = Status::kRunning;
   std::string description;
   std::int64_t started = 0, ended = 0;  // seconds since 1970; 0: not yet
-  std::string release;                  // what it became; empty until it is complete
   std::string manifest;                 // the text of convox.yml
   Environment images;                   // service -> image id
 };

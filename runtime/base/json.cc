@@ -14,7 +14,8 @@ constexpr int kDepth = 64;
 // Refuses what C strings and other readers would see differently. Recursion is bounded by kDepth.
 const char* objection(const Value& value, int depth) {
   if (depth > kDepth) return "nested too deeply";
-  if (value.IsString()) return std::memchr(value.GetString(), 0, value.GetStringLength()) ? "a NUL in a string" : nullptr;
+  if (value.IsString())
+    return std::memchr(value.GetString(), 0, value.GetStringLength()) ? "a NUL in a string" : nullptr;
   if (value.IsArray()) {
     for (const Value& element : value.GetArray())
       if (const char* why = objection(element, depth + 1)) return why;

@@ -1,7 +1,8 @@
 // How is JSON read and written? RapidJSON, with its flags pinned in this one place.
 //
-// Iterative parsing, because recursion on hostile nesting ends in a crash; UTF-8 is validated; duplicate keys and NUL inside strings
-// are refused, because two readers of one document would otherwise see two values (hardening rules A16, I3, I4).
+// Iterative parsing, because recursion on hostile nesting ends in a crash; UTF-8 is validated; duplicate keys and NUL
+// inside strings are refused, because two readers of one document would otherwise see two values (hardening rules A16,
+// I3, I4).
 #pragma once
 #define RAPIDJSON_HAS_STDSTRING 1
 #include <rapidjson/document.h>

@@ -95,7 +95,9 @@ inline long close(int fd) noexcept { return call("close", __NR_close, fd); }
 inline long close_range(unsigned first, unsigned last, unsigned flags) noexcept {
   return call("close_range", __NR_close_range, first, last, flags);
 }
-inline long read(int fd, void* buffer, unsigned long size) noexcept { return call("read", __NR_read, fd, buffer, size); }
+inline long read(int fd, void* buffer, unsigned long size) noexcept {
+  return call("read", __NR_read, fd, buffer, size);
+}
 inline long write(int fd, const void* bytes, unsigned long size) noexcept {
   return call("write", __NR_write, fd, bytes, size);
 }
@@ -192,7 +194,8 @@ inline long open_tree(int dir, const char* path, unsigned flags) noexcept {
 inline long move_mount(int from_dir, const char* from, int to_dir, const char* to, unsigned flags) noexcept {
   return call("move_mount", __NR_move_mount, from_dir, from, to_dir, to, flags);
 }
-inline long mount_setattr(int dir, const char* path, unsigned flags, mount_attr* attributes, unsigned long size) noexcept {
+inline long mount_setattr(int dir, const char* path, unsigned flags, mount_attr* attributes,
+                          unsigned long size) noexcept {
   return call("mount_setattr", __NR_mount_setattr, dir, path, flags, attributes, size);
 }
 // Only to change the propagation of a mount that exists; everything else is fsmount and open_tree.
@@ -251,7 +254,8 @@ inline long setfsuid(unsigned uid) noexcept { return call("setfsuid", __NR_setfs
 inline long setfsgid(unsigned gid) noexcept { return call("setfsgid", __NR_setfsgid, gid); }
 inline long capset(void* header, const void* data) noexcept { return call("capset", __NR_capset, header, data); }
 inline long capget(void* header, void* data) noexcept { return call("capget", __NR_capget, header, data); }
-inline long prctl(int option, unsigned long a = 0, unsigned long b = 0, unsigned long c = 0, unsigned long d = 0) noexcept {
+inline long prctl(int option, unsigned long a = 0, unsigned long b = 0, unsigned long c = 0,
+                  unsigned long d = 0) noexcept {
   return call("prctl", __NR_prctl, option, a, b, c, d);
 }
 inline long seccomp(unsigned operation, unsigned flags, const void* argument) noexcept {

@@ -270,6 +270,7 @@ Result<App> AppStore::find(std::string_view name) const {
 
 Result<App> AppStore::create(std::string_view name) const {
   TRY(check_app_name(name));
+  if (name == "rack" || name == "system") return invalid(cat("app name is reserved: ", name));
   UniqueFd all = TRY(apps());
   const UniqueFd gate = TRY(lock_list(all.get()));
   TRY(sweep(all.get()));

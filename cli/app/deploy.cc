@@ -118,7 +118,6 @@ Result<Draft> draft(const App* app, BuildRequest request) {
   Draft draft;
   if (app) draft.environment = TRY(fork_newest(*app)).environment;
   draft.manifest = TRY(parse_manifest(request.file.text, draft.environment));
-  for (const Service& service : draft.manifest.services) TRY(service_environment(service, draft.environment));
   if (app && !request.may_drop_variables) TRY(check_nothing_dropped(*app, draft.environment));
   draft.request = std::move(request);
   TRY(choose_images(app, draft));
@@ -155,9 +154,7 @@ Result<> promote(const App& app, const Release& release) {
   const BuildRecord build = TRY(app.build(release.build));
   if (build.status != BuildRecord::Status::kComplete)
     return invalid(cat("build ", build.id, " of release ", release.id, " is not complete but ", name_of(build.status)));
-  const Manifest manifest = TRY(parse_manifest(release.manifest, release.environment), "release ", release.id);
-  for (const Service& service : manifest.services)
-    TRY(service_environment(service, release.environment), "release ", release.id);
+  TRY(parse_manifest(release.manifest, release.environment), "release ", release.id);
   const AppLock lock = TRY(app.lock());
   return app.activate(lock, release.id);
 }

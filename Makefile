@@ -40,6 +40,33 @@ $(BUILD)/%.o: %.cc
 	@mkdir -p $(@D)
 	$(Q)$(CXX) $(host_flags) -c $< -o $@
 
+# --- the stage: C++ on static musl, without libstdc++'s library, heap or exceptions (runtime/stage/README.md) ---------
+arch       := $(shell uname -m)
+gcc_major  := $(shell $(CXX) -dumpversion | cut -d. -f1)
+musl       := /usr/lib/$(arch)-linux-musl
+musl_headers := -nostdinc -D'__GLIBC_PREREQ(a,b)=0' -isystem /usr/include/c++/$(gcc_major) \
+  -isystem /usr/include/$(arch)-linux-gnu/c++/$(gcc_major) -isystem /usr/include/$(arch)-linux-musl \
+  -isystem $(shell $(CXX) -print-file-name=include) -idirafter /usr/include -idirafter /usr/include/$(arch)-linux-gnu
+stage_flags := -std=c++20 -I. -MMD -MP -fno-exceptions -fno-rtti $(warnings) -Os -fPIE -fno-stack-protector -fcf-protection \
+  -fno-asynchronous-unwind-tables -fno-threadsafe-statics -ffunction-sections -fdata-sections $(musl_headers) \
+  $(filter -DCONVOX_FAULTS,$(CXXFLAGS_$(MODE)))
+$(BUILD)/runtime/stage/%.o: runtime/stage/%.cc
+	@mkdir -p $(@D)
+	$(Q)$(CXX) $(stage_flags) -c $< -o $@
+$(BUILD)/stage.elf: $(call objects,$(stage_sources))
+	$(Q)$(CXX) -nostdlib -static-pie -Wl,--no-dynamic-linker,--gc-sections,-z,relro,-z,now,-z,noexecstack,--build-id=none \
+	  $(musl)/rcrt1.o $(musl)/crti.o $^ $(musl)/libc.a $(shell $(CXX) -print-libgcc-file-name) $(musl)/crtn.o -s -o $@
+# --- the seccomp program for the default capabilities: libseccomp compiles it now, so that no start has to -----------
+filter_generator := $(BUILD)/seccomp_generator
+$(filter_generator): $(call objects,runtime/security/generate/seccomp_generator.cc runtime/security/seccomp_compile.cc \
+    runtime/security/seccomp_policy.cc runtime/security/bpf_check.cc $(base_sources))
+	$(Q)$(CXX) $(LDFLAGS) $^ -lseccomp -o $@
+$(BUILD)/generated/default_filter.bpf: $(filter_generator)
+	@mkdir -p $(@D)
+	$(Q)$< > $@
+$(BUILD)/runtime/security/seccomp.o: host_flags += -I$(BUILD)/generated
+$(BUILD)/runtime/security/seccomp.o: $(BUILD)/generated/default_filter.bpf
+
 # --- convox: static, so that it starts fast and needs nothing ----------------------------------------------------
 $(BUILD)/libconvox.a: $(call objects,$(library_sources))
 	$(Q)rm -f $@ && ar rcs $@ $^
@@ -57,7 +84,7 @@ unit_tests := $(patsubst tests/unit/%.cc,$(BUILD)/tests/unit/%,$(wildcard tests/
 $(BUILD)/tests/unit/%: tests/unit/%.cc $(BUILD)/libcli.a $(BUILD)/libconvox.a
 	@mkdir -p $(@D)
 	$(Q)$(CXX) $(filter-out -fno-exceptions -fno-rtti,$(host_flags)) $< $(LDFLAGS) $(BUILD)/libcli.a $(BUILD)/libconvox.a \
-	  -lcriterion -lseccomp -lcap -lyaml -lmnl -o $@
+	  -Wl,--no-gc-sections -lcriterion -lseccomp -lcap -lyaml -lmnl -o $@
 test-unit: $(unit_tests)
 	$(Q)for test in $^; do echo "$${test##*/}:"; $$test || exit 1; done
 

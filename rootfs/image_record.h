@@ -1,7 +1,7 @@
 // What does convox know about an image that it holds?
 //
-// One JSON file, images/<id>.json, written last by an import: it is the commit point, so an image either is there with all
-// its layers or is not there at all. Read next: store.h (where the records and the layers lie).
+// One JSON file, images/<id>.json, written last by an import: it is the commit point, so an image either is there with
+// all its layers or is not there at all. Read next: store.h (where the records and the layers lie).
 #pragma once
 #include <cstdint>
 #include <string>
@@ -32,8 +32,9 @@ struct Image {
 bool is_hex_digest(std::string_view text);
 
 // Is every entry of the kind that its field needs? Refuses an Env entry without `=` (another runtime's host environment
-// would fill it in: CVE-2026-57231), Volumes and WorkingDir that lead out of the root, and lists past their limits.
-Result<> check(const ImageConfig& config);
+// would fill it in: CVE-2026-57231), Volumes that lead out of the root, a relative WorkingDir, and lists past their
+// limits.
+Result<> check_config(const ImageConfig& config);
 
 std::string print(const Image& image);
 // `what` names the record in errors.

@@ -8,8 +8,8 @@
 //     images/<id>.json        the record of an image, the commit point of an import
 //     containers/ volumes/ apps/
 //
-// Everything is published by rename, so a name that exists is complete. The 0700 root keeps the setuid files of images out
-// of the host users' reach (CVE-2021-41103). Man pages: flock(2), rename(2). Read next: image_record.h.
+// Everything is published by rename, so a name that exists is complete. The 0700 root keeps the setuid files of images
+// out of the host users' reach (CVE-2021-41103). Man pages: flock(2), rename(2). Read next: image_record.h.
 #pragma once
 #include <string>
 #include <string_view>

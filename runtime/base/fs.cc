@@ -152,6 +152,14 @@ Result<std::string> read(int dir, const std::string& path, std::size_t limit) {
   return read_all(file.get(), path, limit);
 }
 
+Result<std::string> read_once(int dir, const std::string& path) {
+  UniqueFd file = TRY(opened(sys::openat(dir, path.c_str(), O_RDONLY | O_CLOEXEC), path));
+  char buffer[8192];
+  const long got = TRY(check(sys::read(file.get(), buffer, sizeof buffer), "read", path));
+  if (got == sizeof buffer) return invalid(cat("read ", path, ": larger than ", sizeof buffer, " bytes"));
+  return std::string(buffer, static_cast<std::size_t>(got));
+}
+
 Result<> write_all(int fd, std::string_view bytes, std::string_view what) {
   while (!bytes.empty()) {
     const long put = sys::write(fd, bytes.data(), bytes.size());

@@ -37,6 +37,9 @@ Result<UniqueFd> make_and_open_directory(int dir, const std::string& name, unsig
 // The whole file, at most `limit` bytes (more is an error: kInvalid). Only regular files, and files of /proc and /sys.
 Result<std::string> read(int dir, const std::string& path, std::size_t limit);
 Result<std::string> read_all(int fd, std::string_view what, std::size_t limit);
+// One read(2), at most 8 KiB (more is an error): small files of /proc, /sys and cgroups give all they have in one.
+// Three system calls where `read` needs five.
+Result<std::string> read_once(int dir, const std::string& path);
 
 // Writes all of it, however many write(2) that takes.
 Result<> write_all(int fd, std::string_view bytes, std::string_view what);

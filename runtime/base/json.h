@@ -27,6 +27,8 @@ using PrettyWriter = rapidjson::PrettyWriter<rapidjson::StringBuffer>;
 
 // Parses a whole document: an object, nested at most 64 deep. Errors name `what` and the offset.
 Result<Document> parse(std::string_view text, std::string_view what);
+// The same for the few documents whose top is a list (manifest.json of `docker save`).
+Result<Document> parse_list(std::string_view text, std::string_view what);
 
 // Member access that tells "absent" from "of the wrong type". An absent or null member gives nothing.
 Result<std::optional<std::string>> string(const Value& object, const char* key);

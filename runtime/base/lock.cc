@@ -1,12 +1,17 @@
 #include "runtime/base/lock.h"
 
 #include <fcntl.h>
-#include <signal.h>
+#include <poll.h>
 #include <sys/file.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
-#include <sys/time.h>
-#include <time.h>
+#include <sys/wait.h>
+
+#include <algorithm>
+#include <csignal>
+#include <cstdio>
+#include <ctime>
 
 #include "runtime/base/fs.h"
 
@@ -15,53 +20,56 @@ namespace {
 
 int operation(LockKind kind) { return kind == LockKind::kShared ? LOCK_SH : LOCK_EX; }
 
-// flock(2) knows no timeout, but a signal with a handler ends it with EINTR. The timer repeats: a single shot that
-// fires just before flock blocks would be lost, and the wait would have no end.
-class Alarm {
- public:
-  explicit Alarm(int seconds) {
-    // libc's sigaction, not sys::, because the kernel wants a return trampoline that libc owns.  sigreturn(2)
-    struct sigaction action {};
-    action.sa_handler = [](int) {};  // without SA_RESTART: flock must not be taken up again by the kernel
-    ::sigaction(SIGALRM, &action, &before_);
-    const itimerval timer{{0, 100'000}, {seconds, 0}};
-    sys::setitimer(ITIMER_REAL, &timer);
+// flock(2) knows no deadline, and a signal that should interrupt it can come just before it sleeps and be lost. So a
+// child sleeps in it: the lock belongs to the open file, not to the process, and is ours when the child has it. The
+// child's end can be waited for with a deadline, and a kill cannot come too early.
+long wait_for(int fd, LockKind kind, int seconds) {
+  int raw_pidfd = -1;
+  const long child = sys::fork(&raw_pidfd);
+  if (child < 0) return child;
+  if (child == 0) {
+    sys::prctl(PR_SET_PDEATHSIG, SIGKILL);
+    long rc = 0;
+    do rc = sys::flock(fd, operation(kind));
+    while (rc == -EINTR);
+    sys::exit_group(rc < 0 ? 1 : 0);
   }
-  Alarm(const Alarm&) = delete;
-  Alarm& operator=(const Alarm&) = delete;
-  ~Alarm() {
-    const itimerval off{};
-    sys::setitimer(ITIMER_REAL, &off);
-    ::sigaction(SIGALRM, &before_, nullptr);
-  }
-
- private:
-  struct sigaction before_ {};
-};
-
-long now() {
-  timespec time{};
-  sys::clock_gettime(CLOCK_MONOTONIC, &time);
-  return time.tv_sec;
+  const UniqueFd pidfd(raw_pidfd);
+  pollfd end{.fd = pidfd.get(), .events = POLLIN, .revents = 0};
+  timespec left{.tv_sec = seconds, .tv_nsec = 0};  // the call counts it down, so EINTR needs no clock: ppoll(2)
+  long ready = 0;
+  do ready = sys::ppoll(&end, 1, &left);
+  while (ready == -EINTR);
+  if (ready <= 0) sys::pidfd_send_signal(pidfd.get(), SIGKILL);
+  siginfo_t info{};
+  long waited = 0;
+  do waited = sys::waitid(P_PIDFD, pidfd.get(), &info, WEXITED | __WALL);
+  while (waited == -EINTR);
+  if (waited < 0) return waited;
+  return info.si_code == CLD_EXITED && info.si_status == 0 ? 0 : -ETIMEDOUT;
 }
 
-// A line of /proc/locks: "1: FLOCK  ADVISORY  WRITE 4711 08:01:131 0 EOF"; the device in hex, the inode in decimal.
-// proc(5)
+// " by process 4711", or nothing where it cannot be told: the process that took the lock may have handed it on and
+// ended.
 std::string holder(int fd) {
   struct stat st {};
-  auto locks = fs::read(AT_FDCWD, "/proc/locks", 1u << 20);
-  if (!locks || sys::newfstatat(fd, "", &st, AT_EMPTY_PATH) < 0) return "";
-  const std::string inode = cat(":", st.st_ino, " ");
+  if (sys::newfstatat(fd, "", &st, AT_EMPTY_PATH) < 0) return {};
+  const Result<std::string> locks = fs::read(AT_FDCWD, "/proc/locks", 8u << 20);
+  if (!locks) return {};
+  // "1: FLOCK  ADVISORY  WRITE 4711 fe:00:123 0 EOF"; a second field "->" marks one that waits.  proc(5)
+  char device_and_inode[64];
+  std::snprintf(device_and_inode, sizeof device_and_inode, " %02x:%02x:%lu ", major(st.st_dev), minor(st.st_dev),
+                static_cast<unsigned long>(st.st_ino));
   for (std::size_t at = 0; at < locks->size();) {
     const std::size_t end = std::min(locks->find('\n', at), locks->size());
     const std::string_view line(locks->data() + at, end - at);
     at = end + 1;
-    const std::size_t place = line.find(inode);
-    if (place == std::string_view::npos || line.find("->") != std::string_view::npos) continue;
-    const std::string_view head = line.substr(0, line.rfind(' ', place));
-    return cat(" by process ", head.substr(head.rfind(' ') + 1));
+    const std::size_t found = line.find(device_and_inode);
+    if (found == std::string_view::npos || line.find("->") != std::string_view::npos) continue;
+    const std::string pid(line.substr(line.rfind(' ', found - 1) + 1, found - line.rfind(' ', found - 1) - 1));
+    if (sys::faccessat2(AT_FDCWD, cat("/proc/", pid).c_str(), 0, 0) == 0) return cat(" by process ", pid);
   }
-  return "";
+  return {};
 }
 
 }  // namespace
@@ -75,13 +83,10 @@ Result<bool> try_lock(int fd, LockKind kind, std::string_view what) {
 
 Result<> lock(int fd, LockKind kind, std::string_view what, int seconds) {
   if (TRY(try_lock(fd, kind, what))) return ok();
-  const long deadline = now() + seconds;
-  const Alarm alarm(seconds);
-  long got = 0;
-  do got = sys::flock(fd, operation(kind));
-  while (got == -EINTR && now() < deadline);
-  if (got == -EINTR)
-    return Error{Error::Kind::kSystem, EAGAIN, cat(what, " is locked", holder(fd), ", waited ", seconds, " s"), {}};
+  const long got = wait_for(fd, kind, seconds);
+  if (got == -ETIMEDOUT)
+    return Error{
+        Error::Kind::kSystem, ETIMEDOUT, cat(what, " is locked", holder(fd), ", for ", seconds, " seconds"), {}};
   TRY(check(got, "flock", what));
   return ok();
 }

@@ -2,7 +2,6 @@
 
 #include <fcntl.h>
 #include <linux/close_range.h>
-#include <linux/sched.h>
 #include <poll.h>
 #include <signal.h>
 #include <sys/prctl.h>
@@ -101,12 +100,8 @@ Result<Finished> run_program(const Program& program) {
   const int parent = static_cast<int>(sys::getpid());
 
   int pidfd = -1;
-  clone_args how{};
-  how.flags = CLONE_PIDFD | CLONE_CLEAR_SIGHAND;
-  how.pidfd = reinterpret_cast<std::uint64_t>(&pidfd);
-  how.exit_signal = SIGCHLD;
-  const long child = sys::clone3(&how, sizeof how);
-  if (child < 0) return os_error("clone3", program.path, Errno(child));
+  const long child = sys::fork(&pidfd);
+  if (child < 0) return os_error("clone", program.path, Errno(child));
   if (child == 0) become(program.path.c_str(), argv.data(), envp.data(), stdio, parent);
   const UniqueFd process(pidfd);
   output.writing.reset();
@@ -118,7 +113,7 @@ Result<Finished> run_program(const Program& program) {
   if (!heard) sys::pidfd_send_signal(pidfd, SIGKILL);
   siginfo_t end{};
   long waited = 0;
-  do waited = sys::waitid(P_PIDFD, pidfd, &end, WEXITED);
+  do waited = sys::waitid(P_PIDFD, pidfd, &end, WEXITED | __WALL);
   while (waited == -EINTR);
   if (!heard) return std::move(heard).error().under(cat("running ", program.path));
   TRY(check(waited, "waitid", program.path));

@@ -30,7 +30,6 @@ struct msghdr;
 struct rlimit64;
 struct timespec;
 struct iovec;
-struct itimerval;
 
 namespace convox {
 
@@ -232,8 +231,6 @@ inline long pivot_root(const char* new_root, const char* put_old) noexcept {
 }
 
 // --- processes, namespaces, identity ---------------------------------------------------------------------------
-// Without CLONE_VM only: the child goes on in a copy of the caller's stack, as after fork(2).
-inline long clone3(clone_args* how, unsigned long size) noexcept { return call("clone3", __NR_clone3, how, size); }
 inline long execveat(int dir, const char* path, char* const* argv, char* const* envp, int flags) noexcept {
   return call("execveat", __NR_execveat, dir, path, argv, envp, flags);
 }
@@ -353,9 +350,6 @@ inline long recvmsg(int fd, struct msghdr* message, int flags) noexcept {
 }
 inline long clock_gettime(int clock, struct timespec* into) noexcept {
   return call("clock_gettime", __NR_clock_gettime, clock, into);
-}
-inline long setitimer(int which, const struct itimerval* timer) noexcept {
-  return call("setitimer", __NR_setitimer, which, timer, nullptr);
 }
 inline long getrandom(void* buffer, unsigned long size, unsigned flags) noexcept {
   return call("getrandom", __NR_getrandom, buffer, size, flags);

@@ -9,7 +9,8 @@ using namespace convox;
 namespace {
 
 Result<Finished> shell(std::string script, int seconds = 20) {
-  return run_program({.path = "/bin/sh", .arguments = {"sh", "-c", script}, .environment = {"A=1"}, .seconds = seconds});
+  return run_program(
+      {.path = "/bin/sh", .arguments = {"sh", "-c", script}, .environment = {"A=1"}, .seconds = seconds});
 }
 
 }  // namespace

@@ -45,58 +45,10 @@ Result<> choose_images(const App* app, Draft& draft) {
   return ok();
 }
 
-// One line to the log and to whoever looks on. A full disk must not fail a build for its log's sake.
-class BuildLog {
- public:
-  BuildLog(UniqueFd file, const std::function<void(std::string_view)>& watcher)
-      : file_(std::move(file)), watcher_(watcher) {}
-  void line(std::string_view text) {
-    static_cast<void>(fs::write_all(file_.get(), cat(text, "\n"), "the build's log"));
-    if (watcher_) watcher_(text);
-  }
-
- private:
-  UniqueFd file_;  // its lock says that the build is alive
-  const std::function<void(std::string_view)>& watcher_;
-};
-
-Result<Environment> import_all(const std::string& root, const Draft& draft, BuildLog& log) {
-  Environment images = draft.images;
-  std::map<std::string, std::string> imported;  // services with the same reference share one import
-  for (const auto& [service, reference] : draft.references) {
-    std::string& id = imported[reference];
-    if (id.empty()) {
-      log.line(cat("Running: import ", reference));
-      id = TRY(import_image(root, draft.request.base, reference));
-    }
-    images.insert_or_assign(service, id);
-    log.line(cat("Image: ", service, " ", std::string_view(id).substr(0, 12)));
-  }
-  return images;
-}
-
 std::int64_t now() {
   timespec time{};
   sys::clock_gettime(CLOCK_REALTIME, &time);
   return time.tv_sec;
-}
-
-// The build first, then the release: killed in between, a complete build has no release, which hurts nobody. The other
-// way round a release would name a build without images.
-Result<Release> finish(const App& app, const Draft& draft, BuildRecord& build, Environment images) {
-  const AppLock lock = TRY(app.lock());
-  Release release = TRY(fork_newest(app));
-  // Somebody may have changed the environment since the draft was made.
-  if (release.environment != draft.environment) TRY(parse_manifest(draft.request.file.text, release.environment));
-  build.status = BuildRecord::Status::kComplete;
-  build.ended = now();
-  build.images = std::move(images);
-  TRY(app.save(lock, build));
-  release.build = build.id;
-  release.description = build.description;
-  release.manifest = build.manifest;
-  TRY(app.add(lock, release));
-  return release;
 }
 
 }  // namespace
@@ -124,29 +76,67 @@ Result<Draft> draft(const App* app, BuildRequest request) {
   return draft;
 }
 
-Result<Built> build(const App& app, const std::string& root, const Draft& draft,
-                    const std::function<void(std::string_view)>& watcher) {
-  Built built;
-  built.build.description = draft.request.description;
-  built.build.manifest = draft.request.file.text;
-  UniqueFd file;
-  {
-    const AppLock lock = TRY(app.lock());
-    file = TRY(app.start(lock, built.build));
+// --- Building -----------------------------------------------------------------------------------------------------
+
+Result<Building> Building::start(const App& app, Draft draft) {
+  Building building(app, std::move(draft));
+  building.record_.description = building.draft_.request.description;
+  building.record_.manifest = building.draft_.request.file.text;
+  const AppLock lock = TRY(app.lock());
+  building.log_ = TRY(app.start(lock, building.record_));
+  return building;
+}
+
+// A full disk must not fail a build for its log's sake.
+void Building::log(std::string_view line, const Watcher& watcher) {
+  static_cast<void>(fs::write_all(log_.get(), cat(line, "\n"), "the build's log"));
+  if (watcher) watcher(line);
+}
+
+Result<> Building::import_images(const std::string& root, const Watcher& watcher) {
+  auto imported = import_each(root, watcher);
+  if (!imported) fail(imported.error());
+  return imported;
+}
+
+Result<> Building::import_each(const std::string& root, const Watcher& watcher) {
+  record_.images = draft_.images;
+  std::map<std::string, std::string> imported;  // services with the same reference share one import
+  for (const auto& [service, reference] : draft_.references) {
+    std::string& id = imported[reference];
+    if (id.empty()) {
+      log(cat("Running: import ", reference), watcher);
+      id = TRY(import_image(root, draft_.request.base, reference));
+    }
+    record_.images.insert_or_assign(service, id);
+    log(cat("Image: ", service, " ", std::string_view(id).substr(0, 12)), watcher);
   }
-  BuildLog log(std::move(file), watcher);
-  auto images = import_all(root, draft, log);
-  if (images) {
-    built.release = TRY(finish(app, draft, built.build, *std::move(images)));
-    return built;
-  }
-  Error error = std::move(images).error();
-  log.line(cat("ERROR: ", error.text));
-  built.build.status = BuildRecord::Status::kFailed;
-  built.build.ended = now();
-  // Where even this cannot be written, the log's lock, given up on return, says the same.
-  if (const auto lock = app.lock()) static_cast<void>(app.save(*lock, built.build));
-  return std::move(error).under("build failed");
+  return ok();
+}
+
+void Building::fail(const Error& error) {
+  log(cat("ERROR: ", error.text), nullptr);  // whoever looks on gets the error itself
+  record_.status = BuildRecord::Status::kFailed;
+  record_.ended = now();
+  // Where even this cannot be written, the lock of the log, given up at our end, says the same.
+  if (const auto lock = app_->lock()) static_cast<void>(app_->save(*lock, record_));
+}
+
+// The build first, then the release: killed in between, a complete build has no release, which hurts nobody. The other
+// way round a release would name a build without images.
+Result<Release> Building::finish() {
+  const AppLock lock = TRY(app_->lock());
+  Release release = TRY(fork_newest(*app_));
+  // Somebody may have changed the environment since the draft was made.
+  if (release.environment != draft_.environment) TRY(parse_manifest(record_.manifest, release.environment));
+  record_.status = BuildRecord::Status::kComplete;
+  record_.ended = now();
+  TRY(app_->save(lock, record_));
+  release.build = record_.id;
+  release.description = record_.description;
+  release.manifest = record_.manifest;
+  TRY(app_->add(lock, release));
+  return release;
 }
 
 Result<> promote(const App& app, const Release& release) {

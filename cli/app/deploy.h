@@ -40,13 +40,29 @@ Result<std::string> directory_of(const ManifestFile& file);
 // `app` is null where the app does not exist yet.
 Result<Draft> draft(const App* app, BuildRequest request);
 
-struct Built {
-  BuildRecord build;
-  Release release;
+// A build under way: its record and its log are on disk, and the log's lock says that somebody works on it.
+class Building {
+ public:
+  using Watcher = std::function<void(std::string_view)>;  // gets the lines that also stand in the log
+
+  static Result<Building> start(const App& app, Draft draft);
+  const BuildRecord& record() const { return record_; }
+  // On failure the record says so, and the log why.
+  Result<> import_images(const std::string& root, const Watcher& watcher = nullptr);
+  // Completes the build and makes its release.
+  Result<Release> finish();
+
+ private:
+  Building(const App& app, Draft draft) : app_(&app), draft_(std::move(draft)) {}
+  void log(std::string_view line, const Watcher& watcher);
+  Result<> import_each(const std::string& root, const Watcher& watcher);
+  void fail(const Error& error);
+
+  const App* app_;  // outlives us
+  Draft draft_;
+  BuildRecord record_;
+  UniqueFd log_;
 };
-// `log` gets the lines that also stand in the build's log.
-Result<Built> build(const App& app, const std::string& root, const Draft& draft,
-                    const std::function<void(std::string_view)>& log);
 
 // Refuses a release that could not run: without a build, or with required variables missing.
 Result<> promote(const App& app, const Release& release);

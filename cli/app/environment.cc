@@ -46,6 +46,12 @@ Result<Environment> parse_environment(std::string_view text) {
   return environment;
 }
 
+std::string print(const Environment& environment) {
+  std::string text;
+  for (const auto& [name, value] : environment) text += cat(text.empty() ? "" : "\n", name, "=", value);
+  return text;
+}
+
 std::string describe_changes(const Environment& before, const Environment& after) {
   std::string added, changed, removed;
   for (const auto& [name, value] : after) {

@@ -25,6 +25,9 @@ Result<std::pair<std::string, std::string>> parse_assignment(std::string_view te
 // One assignment a line; blank lines and lines that begin with `#` are skipped. Later lines win.
 Result<Environment> parse_environment(std::string_view text);
 
+// One NAME=VALUE a line, sorted, without a newline at the end.
+std::string print(const Environment& environment);
+
 // "env add:A change:B remove:C", every kind in the order of names; empty if nothing differs.
 std::string describe_changes(const Environment& before, const Environment& after);
 

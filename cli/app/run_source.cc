@@ -48,7 +48,7 @@ Result<> use_manifest_file(Search& search) {
   BuildRequest wish;
   wish.file = TRY(read_manifest_file(request.manifest), "no release for app: ", search.source.app);
   wish.base = TRY(directory_of(wish.file));
-  const Draft first = TRY(draft(search.app ? &*search.app : nullptr, std::move(wish)));
+  Draft first = TRY(draft(search.app ? &*search.app : nullptr, std::move(wish)));
   TRY(first.manifest.service(request.service));
   if (request.explain) {
     search.source.release.manifest = first.request.file.text;
@@ -59,10 +59,11 @@ Result<> use_manifest_file(Search& search) {
   say(request,
       cat("No release for app ", search.source.app, " yet, making the first one from ", first.request.file.path));
   if (!search.app) search.app = TRY(AppStore(request.root).find_or_create(search.source.app));
-  Built built = TRY(build(*search.app, request.root, first, request.progress));
-  say(request, cat("Promoting ", built.release.id, "..."));
-  TRY(promote(*search.app, built.release));
-  search.source.release = std::move(built.release);
+  Building building = TRY(Building::start(*search.app, std::move(first)));
+  TRY(building.import_images(request.root, request.progress), "build failed");
+  search.source.release = TRY(building.finish());
+  say(request, cat("Promoting ", search.source.release.id, "..."));
+  TRY(promote(*search.app, search.source.release));
   return ok();
 }
 

@@ -137,9 +137,9 @@ Result<> validate(const Manifest& manifest) {
   for (const Service& service : manifest.services) check_service(service, manifest, problems);
   for (const Timer& timer : manifest.timers) check_timer(timer, manifest, problems);
   if (problems.empty()) return ok();
-  std::string text = "validation errors:";
-  for (const std::string& problem : problems) text += cat("\n", problem);
-  return invalid(text);
+  Error error = invalid("validation errors:");
+  error.more = std::move(problems);
+  return error;
 }
 
 }  // namespace convox::app

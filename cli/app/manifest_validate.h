@@ -7,7 +7,7 @@
 
 namespace convox::app {
 
-// An error's text is "validation errors:" and one line for each.
+// The error is "validation errors:", its `more` one line for each.
 Result<> validate(const Manifest& manifest);
 
 }  // namespace convox::app

@@ -30,8 +30,6 @@ host_flags := $(common) -fno-exceptions -fno-rtti $(flags_$(MODE))
 # Criterion's Test() holds a try, so tests have exceptions; what they judge has none. A fixture names only the fields it is about.
 test_flags := $(common) -Wno-missing-field-initializers $(flags_$(MODE))
 LDFLAGS    := -Wl,-z,relro,-z,now -Wl,--gc-sections $(filter -fsanitize=% --coverage,$(flags_$(MODE)))
-# Criterion finds its tests in an ELF section that nothing refers to: collected, all tests would be gone, and pass.
-test_LDFLAGS := $(filter-out -Wl$(comma)--gc-sections,$(LDFLAGS))
 static     := $(if $(filter asan,$(MODE)),,-static)
 
 # Every object depends on this file, whose content changes with the compiler and its flags.
@@ -67,6 +65,35 @@ $(BUILD)/libsupport.a: $(call objects,$(support_sources))
 $(BUILD)/%.a:
 	$(Q)rm -f $@ && ar rcs $@ $^
 
+# --- the stage: C++ on static musl, without libstdc++'s library, heap or exceptions (runtime/stage/README.md) ---------
+arch := $(shell uname -m)
+musl := /usr/lib/$(arch)-linux-musl
+gcc  := $(shell $(CXX) -dumpversion | cut -d. -f1)
+stage_headers := -nostdinc -D'__GLIBC_PREREQ(a,b)=0' $(addprefix -isystem ,/usr/include/c++/$(gcc) \
+                   /usr/include/$(arch)-linux-gnu/c++/$(gcc) /usr/include/$(arch)-linux-musl $(shell $(CXX) -print-file-name=include)) \
+                 -idirafter /usr/include -idirafter /usr/include/$(arch)-linux-gnu
+stage_flags := -std=c++20 -I. -MMD -MP $(warnings) -Os -fPIE -fno-exceptions -fno-rtti -fno-stack-protector -fcf-protection \
+               -fno-asynchronous-unwind-tables -fno-threadsafe-statics -ffunction-sections -fdata-sections \
+               $(stage_headers) $(filter -DCONVOX_FAULTS,$(flags_$(MODE)))
+$(BUILD)/runtime/stage/%.o: runtime/stage/%.cc $(stamp)
+	@mkdir -p $(@D)
+	$(Q)$(CXX) $(stage_flags) -c $< -o $@
+$(BUILD)/stage.elf: $(call objects,$(wildcard runtime/stage/*.cc))
+	$(Q)$(CXX) -nostdlib -static-pie -Wl,--no-dynamic-linker,--gc-sections,-z,relro,-z,now,-z,noexecstack,--build-id=none \
+	  $(musl)/rcrt1.o $(musl)/crti.o $^ $(musl)/libc.a $(shell $(CXX) -print-libgcc-file-name) $(musl)/crtn.o -s -o $@
+
+# --- the seccomp program for the default capabilities: libseccomp compiles it now, so that no start has to -------------
+filter_generator := $(BUILD)/seccomp_generator
+$(filter_generator): $(call objects,runtime/security/generate/seccomp_generator.cc runtime/security/seccomp_compile.cc \
+    runtime/security/seccomp_policy.cc runtime/security/bpf_check.cc $(wildcard runtime/base/*.cc))
+	$(Q)$(CXX) $^ $(LDFLAGS) -lseccomp -o $@
+$(BUILD)/generated/default_filter.bpf: $(filter_generator)
+	@mkdir -p $(@D)
+	$(Q)$< > $@
+$(BUILD)/runtime/security/seccomp.o: host_flags += -I$(BUILD)/generated
+$(BUILD)/runtime/security/seccomp.o: $(BUILD)/generated/default_filter.bpf
+
+# --- the programs -----------------------------------------------------------------------------------------------------
 # convox is static, so that it starts fast and needs nothing; convox-image alone reads archives, and loads what that takes.
 $(BUILD)/convox: $(BUILD)/cli/convox.o $(BUILD)/libcli.a $(BUILD)/libconvox.a
 	$(Q)$(CXX) $(static) $^ $(LDFLAGS) -lseccomp -lcap -lyaml -o $@
@@ -76,12 +103,13 @@ $(BUILD)/convox-image: $(BUILD)/rootfs/image/convox_image.o $(BUILD)/libimage.a 
 # --- tests -----------------------------------------------------------------------------------------------------------
 unit_tests        := $(patsubst %.cc,$(BUILD)/%,$(wildcard tests/unit/*.cc))
 integration_tests := $(patsubst %.cc,$(BUILD)/%,$(wildcard tests/integration/*.cc))
-test_libraries    := -lcriterion -lmnl -larchive -lisal -lz -lzstd -lcrypto -lseccomp -lcap -lyaml
+# Criterion finds its tests in an ELF section that nothing refers to: collected, all tests would be gone, and so pass.
+test_libraries    := -Wl,--no-gc-sections -lcriterion -lmnl -larchive -lisal -lz -lzstd -lcrypto -lseccomp -lcap -lyaml
 $(unit_tests): $(BUILD)/%: $(BUILD)/%.o $(libraries)
-	$(Q)$(CXX) $^ $(test_LDFLAGS) $(test_libraries) -o $@
-# Most start the built programs; those of a library's own dealings with the kernel call it.
+	$(Q)$(CXX) $^ $(LDFLAGS) $(test_libraries) -o $@
+# Most tests start the built programs; a few call a library whose work only the kernel can judge.
 $(integration_tests): $(BUILD)/%: $(BUILD)/%.o $(BUILD)/libsupport.a $(BUILD)/libconvox.a
-	$(Q)$(CXX) $^ $(test_LDFLAGS) $(test_libraries) -o $@
+	$(Q)$(CXX) $^ $(LDFLAGS) $(test_libraries) -o $@
 $(BUILD)/tests/testbox: $(BUILD)/tests/support/testbox.o
 	$(Q)$(CXX) -static $^ -o $@
 

@@ -29,9 +29,9 @@ long try_openat2(int dir, const std::string& path, int flags, unsigned mode, uns
   return fd;
 }
 
-// The walk of open_in_root for kernels on which openat2 is missing or hidden: every component is opened O_PATH|O_NOFOLLOW
-// from the descriptor before it, a link's target is walked in its place, and `..` pops a descriptor that we opened ourselves,
-// so that no rename can lead above the root.
+// The walk of open_in_root for kernels on which openat2 is missing or hidden: every component is opened
+// O_PATH|O_NOFOLLOW from the descriptor before it, a link's target is walked in its place, and `..` pops a descriptor
+// that we opened ourselves, so that no rename can lead above the root.
 long walk_in_root(int root, const std::string& path, int flags, unsigned mode, bool links) {
   std::vector<UniqueFd> way;  // descriptors from the root down
   auto here = [&] { return way.empty() ? root : way.back().get(); };

@@ -14,7 +14,8 @@ constexpr int kDepth = 64;
 // Refuses what C strings and other readers would see differently. Recursion is bounded by kDepth.
 const char* objection(const Value& value, int depth) {
   if (depth > kDepth) return "nested too deeply";
-  if (value.IsString()) return std::memchr(value.GetString(), 0, value.GetStringLength()) ? "a NUL in a string" : nullptr;
+  if (value.IsString())
+    return std::memchr(value.GetString(), 0, value.GetStringLength()) ? "a NUL in a string" : nullptr;
   if (value.IsArray()) {
     for (const Value& element : value.GetArray())
       if (const char* why = objection(element, depth + 1)) return why;
@@ -40,16 +41,27 @@ const Value* find(const Value& object, const char* key) {
 
 Error wrong(const char* key, const char* wanted) { return invalid(cat("\"", key, "\" must be ", wanted)); }
 
-}  // namespace
-
-Result<Document> parse(std::string_view text, std::string_view what) {
+Result<Document> parse_any(std::string_view text, std::string_view what) {
   Document document;
   document.Parse<kFlags>(text.data(), text.size());
   if (document.HasParseError())
     return invalid(
         cat(what, ": ", rapidjson::GetParseError_En(document.GetParseError()), " at byte ", document.GetErrorOffset()));
-  if (!document.IsObject()) return invalid(cat(what, ": not a JSON object"));
   if (const char* why = objection(document, 0)) return invalid(cat(what, ": ", why));
+  return document;
+}
+
+}  // namespace
+
+Result<Document> parse(std::string_view text, std::string_view what) {
+  Document document = TRY(parse_any(text, what));
+  if (!document.IsObject()) return invalid(cat(what, ": not a JSON object"));
+  return document;
+}
+
+Result<Document> parse_list(std::string_view text, std::string_view what) {
+  Document document = TRY(parse_any(text, what));
+  if (!document.IsArray()) return invalid(cat(what, ": not a JSON list"));
   return document;
 }
 

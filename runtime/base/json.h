@@ -1,7 +1,8 @@
 // How is JSON read and written? RapidJSON, with its flags pinned in this one place.
 //
-// Iterative parsing, because recursion on hostile nesting ends in a crash; UTF-8 is validated; duplicate keys and NUL inside strings
-// are refused, because two readers of one document would otherwise see two values (hardening rules A16, I3, I4).
+// Iterative parsing, because recursion on hostile nesting ends in a crash; UTF-8 is validated; duplicate keys and NUL
+// inside strings are refused, because two readers of one document would otherwise see two values (hardening rules A16,
+// I3, I4).
 #pragma once
 #define RAPIDJSON_HAS_STDSTRING 1
 #include <rapidjson/document.h>
@@ -26,6 +27,8 @@ using PrettyWriter = rapidjson::PrettyWriter<rapidjson::StringBuffer>;
 
 // Parses a whole document: an object, nested at most 64 deep. Errors name `what` and the offset.
 Result<Document> parse(std::string_view text, std::string_view what);
+// The same for the few documents whose top is a list (manifest.json of `docker save`).
+Result<Document> parse_list(std::string_view text, std::string_view what);
 
 // Member access that tells "absent" from "of the wrong type". An absent or null member gives nothing.
 Result<std::optional<std::string>> string(const Value& object, const char* key);

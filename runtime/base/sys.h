@@ -21,6 +21,7 @@ struct clone_args;
 struct open_how;
 struct mount_attr;
 struct stat;
+struct statx;
 struct statfs;
 struct sysinfo;
 struct utsname;
@@ -96,9 +97,21 @@ inline long close(int fd) noexcept { return call("close", __NR_close, fd); }
 inline long close_range(unsigned first, unsigned last, unsigned flags) noexcept {
   return call("close_range", __NR_close_range, first, last, flags);
 }
-inline long read(int fd, void* buffer, unsigned long size) noexcept { return call("read", __NR_read, fd, buffer, size); }
+inline long read(int fd, void* buffer, unsigned long size) noexcept {
+  return call("read", __NR_read, fd, buffer, size);
+}
 inline long write(int fd, const void* bytes, unsigned long size) noexcept {
   return call("write", __NR_write, fd, bytes, size);
+}
+inline long pread(int fd, void* buffer, unsigned long size, long at) noexcept {
+  return call("pread64", __NR_pread64, fd, buffer, size, at);
+}
+inline long pwrite(int fd, const void* bytes, unsigned long size, long at) noexcept {
+  return call("pwrite64", __NR_pwrite64, fd, bytes, size, at);
+}
+// With null offsets both files' own positions are used and moved.
+inline long copy_file_range(int from, int to, unsigned long size) noexcept {
+  return call("copy_file_range", __NR_copy_file_range, from, nullptr, to, nullptr, size, 0);
 }
 inline long dup3(int from, int to, int flags) noexcept { return call("dup3", __NR_dup3, from, to, flags); }
 inline long fcntl(int fd, int command, long argument = 0) noexcept {
@@ -157,6 +170,9 @@ inline long fchmodat(int dir, const char* path, unsigned mode) noexcept {
 inline long fchownat(int dir, const char* path, unsigned uid, unsigned gid, int flags) noexcept {
   return call("fchownat", __NR_fchownat, dir, path, uid, gid, flags);
 }
+inline long utimensat(int dir, const char* path, const struct timespec times[2], int flags) noexcept {
+  return call("utimensat", __NR_utimensat, dir, path, times, flags);
+}
 inline long faccessat2(int dir, const char* path, int mode, int flags) noexcept {
   return call("faccessat2", __NR_faccessat2, dir, path, mode, flags);
 }
@@ -167,6 +183,9 @@ inline long newfstatat(int dir, const char* path, struct stat* into, int flags) 
   return call("fstatat", __NR3264_fstatat, dir, path, into, flags);
 #endif
 }
+inline long statx(int dir, const char* path, int flags, unsigned mask, struct statx* into) noexcept {
+  return call("statx", __NR_statx, dir, path, flags, mask, into);
+}
 inline long fstatfs(int fd, struct statfs* into) noexcept { return call("fstatfs", __NR_fstatfs, fd, into); }
 inline long statfs(const char* path, struct statfs* into) noexcept { return call("statfs", __NR_statfs, path, into); }
 inline long getcwd(char* buffer, unsigned long size) noexcept { return call("getcwd", __NR_getcwd, buffer, size); }
@@ -175,6 +194,9 @@ inline long fchdir(int fd) noexcept { return call("fchdir", __NR_fchdir, fd); }
 inline long umask(unsigned mask) noexcept { return call("umask", __NR_umask, mask); }
 inline long fgetxattr(int fd, const char* name, void* value, unsigned long size) noexcept {
   return call("fgetxattr", __NR_fgetxattr, fd, name, value, size);
+}
+inline long flistxattr(int fd, char* names, unsigned long size) noexcept {
+  return call("flistxattr", __NR_flistxattr, fd, names, size);
 }
 inline long fsetxattr(int fd, const char* name, const void* value, unsigned long size, int flags) noexcept {
   return call("fsetxattr", __NR_fsetxattr, fd, name, value, size, flags);
@@ -194,7 +216,8 @@ inline long open_tree(int dir, const char* path, unsigned flags) noexcept {
 inline long move_mount(int from_dir, const char* from, int to_dir, const char* to, unsigned flags) noexcept {
   return call("move_mount", __NR_move_mount, from_dir, from, to_dir, to, flags);
 }
-inline long mount_setattr(int dir, const char* path, unsigned flags, mount_attr* attributes, unsigned long size) noexcept {
+inline long mount_setattr(int dir, const char* path, unsigned flags, mount_attr* attributes,
+                          unsigned long size) noexcept {
   return call("mount_setattr", __NR_mount_setattr, dir, path, flags, attributes, size);
 }
 // Only to change the propagation of a mount that exists; everything else is fsmount and open_tree.
@@ -214,12 +237,23 @@ inline long execveat(int dir, const char* path, char* const* argv, char* const* 
 inline long execve(const char* path, char* const* argv, char* const* envp) noexcept {
   return call("execve", __NR_execve, path, argv, envp);
 }
+// A child with a copy of this memory, as fork(2) makes it, but its end is announced by no signal, only by the pidfd:
+// the caller may be waiting for SIGCHLD of somebody else. Wait for it with __WALL.  clone(2)
+inline long fork(int* pidfd) noexcept {
+  return call("clone", __NR_clone, 0x1000 /* CLONE_PIDFD */, nullptr, pidfd, nullptr, nullptr);
+}
 [[noreturn]] inline void exit_group(int status) noexcept {
   for (;;) raw(__NR_exit_group, status);
 }
 inline long waitid(int type, int id, void* info, int options) noexcept {
   return call("waitid", __NR_waitid, type, id, info, options, nullptr);
 }
+inline long wait4(int pid, int* status, int options) noexcept {
+  return call("wait4", __NR_wait4, pid, status, options, nullptr);
+}
+// fork(2) without a libc: a copy of this process, which sends SIGCHLD when it ends. 0 in the child.
+inline long fork() noexcept { return call("clone", __NR_clone, 17 /* SIGCHLD */, nullptr, nullptr, nullptr, nullptr); }
+inline long setpgid(int pid, int group) noexcept { return call("setpgid", __NR_setpgid, pid, group); }
 inline long pidfd_open(int pid, unsigned flags) noexcept { return call("pidfd_open", __NR_pidfd_open, pid, flags); }
 inline long pidfd_send_signal(int pidfd, int signal) noexcept {
   return call("pidfd_send_signal", __NR_pidfd_send_signal, pidfd, signal, nullptr, 0);
@@ -251,7 +285,8 @@ inline long setfsuid(unsigned uid) noexcept { return call("setfsuid", __NR_setfs
 inline long setfsgid(unsigned gid) noexcept { return call("setfsgid", __NR_setfsgid, gid); }
 inline long capset(void* header, const void* data) noexcept { return call("capset", __NR_capset, header, data); }
 inline long capget(void* header, void* data) noexcept { return call("capget", __NR_capget, header, data); }
-inline long prctl(int option, unsigned long a = 0, unsigned long b = 0, unsigned long c = 0, unsigned long d = 0) noexcept {
+inline long prctl(int option, unsigned long a = 0, unsigned long b = 0, unsigned long c = 0,
+                  unsigned long d = 0) noexcept {
   return call("prctl", __NR_prctl, option, a, b, c, d);
 }
 inline long seccomp(unsigned operation, unsigned flags, const void* argument) noexcept {
@@ -291,6 +326,9 @@ inline long rt_sigaction(int signal, const void* set, void* old) noexcept {
 }
 inline long rt_sigprocmask(int how, const unsigned long* set, unsigned long* old) noexcept {
   return call("rt_sigprocmask", __NR_rt_sigprocmask, how, set, old, 8);
+}
+inline long rt_sigtimedwait(const unsigned long* set, void* info, struct timespec* timeout) noexcept {
+  return call("rt_sigtimedwait", __NR_rt_sigtimedwait, set, info, timeout, 8);
 }
 inline long signalfd4(int fd, const unsigned long* mask, int flags) noexcept {
   return call("signalfd4", __NR_signalfd4, fd, mask, 8, flags);

@@ -54,7 +54,7 @@ int start_in(const Cgroup& group, Act act) {
   how.flags = CLONE_INTO_CGROUP;
   how.exit_signal = SIGCHLD;
   how.cgroup = static_cast<unsigned>(group.fd());
-  const long pid = sys::call("clone3", __NR_clone3, &how, sizeof how);
+  const long pid = sys::clone3(&how, sizeof how);
   if (pid == 0) sys::exit_group(act());
   cr_assert(pid > 0, "clone3: %ld", -pid);
   return static_cast<int>(pid);
@@ -63,7 +63,7 @@ int start_in(const Cgroup& group, Act act) {
 long fork_raw() {
   clone_args how{};
   how.exit_signal = SIGCHLD;
-  return sys::call("clone3", __NR_clone3, &how, sizeof how);
+  return sys::clone3(&how, sizeof how);
 }
 void rest(long milliseconds) {
   timespec time{milliseconds / 1000, milliseconds % 1000 * 1'000'000};

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 
+#include "cli/cmd_doctor.h"
 #include "cli/cmd_help.h"
 
 namespace convox::cli {
@@ -10,6 +11,7 @@ namespace {
 
 // One line a command, by name.
 constexpr const Command* kCommands[] = {
+    &kDoctor,
     &kHelp,
     &kVersion,
 };

@@ -111,7 +111,8 @@ integration_tests := $(patsubst %.cc,$(BUILD)/%,$(wildcard tests/integration/*.c
 test_libraries    := -Wl,--no-gc-sections -lcriterion -lmnl -larchive -lisal -lz -lzstd -lcrypto -lseccomp -lcap -lyaml
 $(unit_tests): $(BUILD)/%: $(BUILD)/%.o $(libraries)
 	$(Q)$(CXX) $^ $(LDFLAGS) $(test_libraries) -o $@
-$(integration_tests): $(BUILD)/%: $(BUILD)/%.o $(BUILD)/libsupport.a
+# Most tests start the built programs; a few call a library whose work only the kernel can judge.
+$(integration_tests): $(BUILD)/%: $(BUILD)/%.o $(BUILD)/libsupport.a $(BUILD)/libconvox.a
 	$(Q)$(CXX) $^ $(LDFLAGS) $(test_libraries) -o $@
 $(BUILD)/tests/testbox: $(BUILD)/tests/support/testbox.o
 	$(Q)$(CXX) -static $^ -o $@

@@ -10,6 +10,7 @@
 #include <string>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 #include "runtime/base/cat.h"
 #include "runtime/base/sys.h"
@@ -29,6 +30,7 @@ struct [[nodiscard]] Error {
   int code = 0;        // errno where kind is kSystem (also set for kNoCommand and kNotExecutable), else 0
   std::string text;    // one line, without a trailing full stop
   std::string advice;  // what the user can do about it, or empty
+  std::vector<std::string> more = {};  // further lines, where `text` announces a list of problems
 
   // The same error seen from one layer further out: `doing` says what the caller was up to.
   [[nodiscard]] Error under(std::string_view doing) && {

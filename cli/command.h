@@ -23,8 +23,8 @@ struct Option {
   std::string_view value = {};  // what its value is called in --help; empty: a flag, which is on or off
   std::string_view help = {};
   bool repeatable = false;  // each use adds a value; otherwise the last one counts
-  bool letter_in_front =
-      false;  // its letter is not taken from behind a command to pass through: `run web node -e CODE`
+  // Its letter is not taken from behind a command to pass through: `run web node -e CODE`.
+  bool letter_in_front = false;
 };
 
 struct Invocation;

@@ -58,8 +58,8 @@ std::string command_list() {
 
 std::string usage(const Command& command) {
   std::vector<Option> options(command.options.begin(), command.options.end());
-  for (const Option& option : global_options())
-    if (!option.help.empty()) options.push_back(option);
+  options.insert(options.end(), global_options().begin(), global_options().end());
+  std::erase_if(options, [](const Option& option) { return option.help.empty(); });
   std::ranges::sort(options, {}, &Option::name);
   Lines lines;
   for (const Option& option : options)

@@ -59,7 +59,7 @@ $(BUILD)/stage.elf: $(call objects,$(stage_sources))
 # --- the seccomp program for the default capabilities: libseccomp compiles it now, so that no start has to -----------
 filter_generator := $(BUILD)/seccomp_generator
 $(filter_generator): $(call objects,runtime/security/generate/seccomp_generator.cc runtime/security/seccomp_compile.cc \
-    runtime/security/seccomp_policy.cc runtime/security/bpf_check.cc $(base_sources))
+    runtime/security/seccomp_verify.cc runtime/security/seccomp_policy.cc runtime/security/bpf.cc $(base_sources))
 	$(Q)$(CXX) $(LDFLAGS) $^ -lseccomp -o $@
 $(BUILD)/generated/default_filter.bpf: $(filter_generator)
 	@mkdir -p $(@D)

@@ -147,6 +147,19 @@ Result<> check_count(const Command& command, std::size_t count) {
 
 std::span<const Option> global_options() { return kGlobal; }
 
+std::size_t count_leading_options(std::span<const std::string> words) {
+  const auto takes_next = [](std::string_view word) {
+    return std::ranges::any_of(kGlobal, [&](const Option& option) {
+      return !option.value.empty() &&
+             (word == cat("--", option.name) || (option.letter && word == cat("-", option.letter)));
+    });
+  };
+  std::size_t count = 0;
+  while (count < words.size() && words[count].size() > 1 && words[count][0] == '-' && words[count] != "--")
+    count += takes_next(words[count]) ? 2 : 1;
+  return std::min(count, words.size());
+}
+
 Result<Invocation> parse(const Command& command, std::span<const std::string> words) {
   Invocation invocation = TRY(Parser(command, words).parse());
   if (!invocation.flag("help")) TRY(check_count(command, invocation.arguments.size()));

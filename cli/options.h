@@ -18,6 +18,9 @@ namespace convox::cli {
 // Options that every command takes. Those without a help text are hidden.
 std::span<const Option> global_options();
 
+// How many words at the front are options (with their values) that every command takes: 2 of `--root DIR ps`.
+std::size_t count_leading_options(std::span<const std::string> words);
+
 // `words` are what follows the command's name. The number of arguments is checked, unless --help was asked for.
 // `globals` of the result is not filled in.
 Result<Invocation> parse(const Command& command, std::span<const std::string> words);

@@ -4,7 +4,6 @@
 // /run/convox. Who may move them: the caller, by option, and the environment, but only to a place that nobody else can
 // write, because a stranger's state directory would name the images and mounts that root then uses.
 #pragma once
-#include <functional>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -20,8 +19,8 @@ struct StateRoot {
 
 // What --root and --state-root said, and what the environment says (a parameter, so that tests can be it).
 struct StateRootWishes {
-  std::optional<std::string> root, state_root;
-  std::function<const char*(const char*)> environment = nullptr;
+  std::optional<std::string> root = {}, state_root = {};
+  char* (*environment)(const char*) = nullptr;  // getenv(3)
 };
 
 // --root before --state-root before CONVOX_ROOT and CONVOX_RUN before the defaults. The result is absolute.

@@ -1,7 +1,7 @@
 // What is wanted? One container, described completely, before anything is decided about how.
 //
-// Every front end ends here: `convox run` with its flags, its release and its image; an OCI bundle's config.json. From here on
-// they are one program. Plain data; launch_plan.h turns it into steps.
+// Every front end ends here: `convox run` with its flags, its release and its image; an OCI bundle's config.json. From
+// here on they are one program. Plain data; launch_plan.h turns it into steps.
 #pragma once
 #include <cstdint>
 #include <optional>
@@ -13,7 +13,8 @@
 
 namespace convox::runtime {
 
-// The eight kinds of namespaces(7): true is a new one, false the host's. A new mount and PID namespace are not a choice.
+// The eight kinds of namespaces(7): true is a new one, false the host's. A new mount and PID namespace are not a
+// choice.
 struct Namespaces {
   bool user = true;
   bool network = true;

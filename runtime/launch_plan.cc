@@ -32,10 +32,12 @@ Result<> check_config(const ContainerConfig& config) {
   if (config.argv.empty() || config.argv[0].empty()) return invalid("no command given, and the image has none");
   if (config.layers.empty()) return invalid("the image has no layers");
   if (config.layers.size() > kMostLayers)
-    return invalid(cat("the image has ", config.layers.size(), " layers; overlayfs takes ", kMostLayers, " in one mount"));
+    return invalid(
+        cat("the image has ", config.layers.size(), " layers; overlayfs takes ", kMostLayers, " in one mount"));
   if (config.volumes.size() > kMostVolumes) return invalid(cat("more than ", kMostVolumes, " volumes"));
   for (const std::string& entry : config.env)
-    if (entry.find('=') == std::string::npos || entry[0] == '=') return invalid(cat("environment entry without a name: ", entry));
+    if (entry.find('=') == std::string::npos || entry[0] == '=')
+      return invalid(cat("environment entry without a name: ", entry));
   return check_paths(config);
 }
 
@@ -51,7 +53,8 @@ Result<LaunchPlan> plan_launch(ContainerConfig config, const Host& host, std::st
   TRY(check_config(config));
   TRY(cgroups::check_limits(config.limits, host.cgroups));
   if (config.namespaces.user && !host.user_namespaces())
-    return invalid("user namespaces are forbidden here (/proc/sys/user/max_user_namespaces is 0)").advise("--userns host runs without one");
+    return invalid("user namespaces are forbidden here (/proc/sys/user/max_user_namespaces is 0)")
+        .advise("--userns host runs without one");
   if (config.namespaces.user && !host.idmapped_layers())
     return invalid(cat("kernel ", host.kernel_release, " cannot idmap the layers of an image, which takes Linux 5.19"))
         .advise("--userns host runs without a user namespace");
@@ -61,7 +64,8 @@ Result<LaunchPlan> plan_launch(ContainerConfig config, const Host& host, std::st
   const bool mapped = config.namespaces.user;
   const cgroups::Limits limits = cgroups::with_defaults(config.limits, host.cgroups);
   std::vector<cgroups::Setting> settings = cgroups::settings(limits);
-  const auto memory = std::find_if(settings.begin(), settings.end(), [](const auto& s) { return s.file == "memory.max"; });
+  const auto memory =
+      std::find_if(settings.begin(), settings.end(), [](const auto& s) { return s.file == "memory.max"; });
 
   plan.before.emplace_back(WriteRecord{});  // first of all: what it names can be undone by whoever reads it
   if (mapped) plan.before.emplace_back(LeaseIds{});
@@ -74,20 +78,23 @@ Result<LaunchPlan> plan_launch(ContainerConfig config, const Host& host, std::st
   }
   plan.before.emplace_back(MakeCgroup{cat("convox/", config.id), cgroups::needed(limits), std::move(settings)});
   plan.before.emplace_back(OpenStdio{config.terminal});
-  plan.before.emplace_back(SealPrograms{});
+  plan.before.emplace_back(SealPrograms{host.executable_memfd_flag()});
   plan.before.emplace_back(CloneChild{config.namespaces});
 
   std::vector<HostStep>& meanwhile = plan.meanwhile;
-  if (mapped) meanwhile.emplace_back(WriteIdMaps{});
-  meanwhile.emplace_back(ResetScheduling{});
-  meanwhile.emplace_back(LetStageBegin{});  // as early as the maps allow: the stage starts while we mount
-  meanwhile.emplace_back(AttachLayers{config.layers, mapped});
-  meanwhile.emplace_back(MountOverlay{config.keep});
-  meanwhile.emplace_back(MakeDevices{});
+  if (mapped) {
+    meanwhile.emplace_back(WriteIdMaps{});
+    meanwhile.emplace_back(LetStageBegin{});  // as early as the maps allow: the stage starts while we mount
+  }
+  // Copies of the host's mounts can only be made until AttachLayers leaves the host's mount namespace.
   meanwhile.emplace_back(OpenIdentityFiles{});
   if (!config.namespaces.network) meanwhile.emplace_back(OpenSysfs{});
   for (const Volume& volume : config.volumes) meanwhile.emplace_back(OpenVolume{volume, mapped});
+  meanwhile.emplace_back(MakeDevices{});
+  meanwhile.emplace_back(AttachLayers{config.layers, mapped});
+  meanwhile.emplace_back(MountOverlay{config.keep});
   meanwhile.emplace_back(AwaitStage{});
+  meanwhile.emplace_back(ResetScheduling{});  // while memory is shared, a new OOM score would be ours too
   // The child shared our memory until it executed the stage: a limit in force before that kills us both.
   if (limit_memory) meanwhile.emplace_back(*limit_memory);
   meanwhile.emplace_back(HandOver{});

@@ -16,12 +16,21 @@ constexpr std::uint64_t kVolume = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV;  // its 
 constexpr std::uint64_t kReadOnlyVolume = MOUNT_ATTR_RDONLY;
 constexpr std::uint64_t kTightReadOnly = kTight | MOUNT_ATTR_RDONLY;
 
-// What a container's root must not read (host memory, keys, timers, hardware) or write. Sources: Docker's and runc's lists;
-// CVE-2018-10892 (acpi), PLATYPUS (powercap), the interrupt and thermal side channels of 2025.
+// What a container's root must not read (host memory, keys, timers, hardware) or write. Sources: Docker's and runc's
+// lists; CVE-2018-10892 (acpi), PLATYPUS (powercap), the interrupt and thermal side channels of 2025.
 constexpr const char* kMasked[] = {
-    "/proc/acpi",        "/proc/asound",     "/proc/interrupts",  "/proc/kcore",
-    "/proc/keys",        "/proc/latency_stats", "/proc/sched_debug", "/proc/scsi",
-    "/proc/timer_list",  "/proc/timer_stats", "/sys/firmware",     "/sys/fs/selinux",
+    "/proc/acpi",
+    "/proc/asound",
+    "/proc/interrupts",
+    "/proc/kcore",
+    "/proc/keys",
+    "/proc/latency_stats",
+    "/proc/sched_debug",
+    "/proc/scsi",
+    "/proc/timer_list",
+    "/proc/timer_stats",
+    "/sys/firmware",
+    "/sys/fs/selinux",
     "/sys/devices/virtual/powercap",
 };
 constexpr const char* kReadOnly[] = {"/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"};
@@ -40,34 +49,38 @@ class Planner {
     plan_.then(Receive{slots_.count});  // until here the host side has prepared mounts in parallel
     plan_.then(AttachRoot{{slots_.root}});
     build_file_system();
-    plan_.then(ResolveUser{text(want_.user), want_.never_root});  // the image is in place, and nothing else can change it yet
+    plan_.then(
+        ResolveUser{text(want_.user), want_.never_root});  // the image is in place, and nothing else can change it yet
     if (want_.terminal) plan_.then(OpenConsole{});
     plan_.then(OwnStdio{});
     plan_.then(PivotRoot{});  // after the mounts: proc and sysfs may only be mounted while the host's are still visible
     plan_.then(MakeDirectory{text(want_.directory)});  // after the pivot: no host path can be reached any more
     set_up_machine();
-    if (want_.masks) restrict();  // it covers /proc/sys, so after the sysctls
+    if (want_.masks) restrict();                           // it covers /proc/sys, so after the sysctls
     if (want_.read_only_root) plan_.then(ReadOnlyRoot{});  // after the last directory that had to be made
     set_limits();
     become_payload();
     plan_.argv = want_.argv;
     plan_.split_argv = want_.split_argv;
     plan_.env = want_.env;
-    plan_.adds_home = std::none_of(want_.env.begin(), want_.env.end(), [](const auto& e) { return e.starts_with("HOME="); });
+    plan_.adds_home =
+        std::none_of(want_.env.begin(), want_.env.end(), [](const auto& e) { return e.starts_with("HOME="); });
     return std::move(plan_);
   }
 
  private:
   Text text(std::string_view value) { return plan_.text(value); }
-  void mount(std::string_view type, std::string_view target, const std::vector<std::string>& options, std::uint64_t attributes,
-             Target kind = Target::kDirectory) {
+  void mount(std::string_view type, std::string_view target, const std::vector<std::string>& options,
+             std::uint64_t attributes, Target kind = Target::kDirectory) {
     plan_.then(MountNew{text(type), text(target), plan_.list(options), attributes, kind});
   }
 
   void build_file_system() {
     mount("proc", "/proc", {}, kTight, Target::kPlainDirectory);
-    plan_.then(AttachTree{{slots_.devices}, text("/dev"), MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC, Target::kPlainDirectory});
-    mount("devpts", "/dev/pts", {"newinstance", "ptmxmode=0666", "mode=0620", "gid=5"}, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC);
+    plan_.then(
+        AttachTree{{slots_.devices}, text("/dev"), MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC, Target::kPlainDirectory});
+    mount("devpts", "/dev/pts", {"newinstance", "ptmxmode=0666", "mode=0620", "gid=5"},
+          MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC);
     mount("tmpfs", "/dev/shm", {"mode=1777", "size=64m"}, kTight);
     mount("mqueue", "/dev/mqueue", {}, kTight);
     // sysfs shows the network namespace of whoever mounts it, and only that namespace's owner may.
@@ -83,9 +96,11 @@ class Planner {
     }
     std::uint32_t slot = slots_.first_volume;
     for (const Volume& volume : want_.volumes)
-      plan_.then(AttachTree{{slot++}, text(volume.target),
+      plan_.then(AttachTree{{slot++},
+                            text(volume.target),
                             kVolume | (volume.read_only ? kReadOnlyVolume : 0),
-                            volume.is_file ? Target::kFile : Target::kDirectory, true});
+                            volume.is_file ? Target::kFile : Target::kDirectory,
+                            true});
     // Last, so that a volume over /etc does not hide them.
     plan_.then(AttachTree{{slots_.hosts}, text("/etc/hosts"), kTight, Target::kFile});
     plan_.then(AttachTree{{slots_.hostname}, text("/etc/hostname"), kTight, Target::kFile});
@@ -96,8 +111,8 @@ class Planner {
     if (want_.namespaces.uts) plan_.then(SetHostname{text(want_.id)});
     if (!want_.namespaces.network) return;
     plan_.then(RaiseLoopback{});
-    // ping without CAP_NET_RAW, and ports below 1024 for any user: both concern the container's own network only. An unmapped
-    // group in the range is EINVAL.
+    // ping without CAP_NET_RAW, and ports below 1024 for any user: both concern the container's own network only. An
+    // unmapped group in the range is EINVAL.
     const char* groups = want_.namespaces.user ? "0 65535" : "0 2147483647";
     plan_.then(WriteSysctl{text("sys/net/ipv4/ping_group_range"), text(groups)});
     plan_.then(WriteSysctl{text("sys/net/ipv4/ip_unprivileged_port_start"), text("0")});
@@ -186,7 +201,8 @@ std::string StagePlan::bytes(std::uint32_t first) const {
   head.steps_at = static_cast<std::uint32_t>(aligned(sizeof head));
   head.texts_at = static_cast<std::uint32_t>(aligned(head.steps_at + steps_.size() * sizeof(Step)));
   head.pointers_at = static_cast<std::uint32_t>(head.texts_at + aligned(whole.texts_.size()));
-  head.size = static_cast<std::uint32_t>(head.pointers_at + (argv.size() + split_argv.size() + env.size() + 4) * sizeof(char*));
+  head.size =
+      static_cast<std::uint32_t>(head.pointers_at + (argv.size() + split_argv.size() + env.size() + 4) * sizeof(char*));
 
   std::string block(head.size, '\0');
   std::memcpy(block.data(), &head, sizeof head);

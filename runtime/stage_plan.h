@@ -1,7 +1,7 @@
 // What will the stage do for this container, and in which order?
 //
-// `plan_stage` decides; it touches nothing. Its result is the steps and their texts as plain values, which can be printed
-// (words.h) and turned into the bytes that the stage maps (stage/plan.h).
+// `plan_stage` decides; it touches nothing. Its result is the steps and their texts as plain values, which can be
+// printed (words.h) and turned into the bytes that the stage maps (stage/plan.h).
 #pragma once
 #include <string>
 #include <string_view>
@@ -34,14 +34,14 @@ class StagePlan {
 
  private:
   std::vector<stage::Step> steps_;
-  std::string texts_;                // each followed by a NUL; lists are stored as Text records, aligned
+  std::string texts_;  // each followed by a NUL; lists are stored as Text records, aligned
 };
 
 // The descriptors that the host side hands to the stage, in this order.
 struct Slots {
   std::uint32_t root = 0, devices = 1, hosts = 2, hostname = 3, resolv = 4;
-  std::uint32_t sysfs = 0;          // only with the host's network
-  std::uint32_t first_volume = 5;   // one for each volume
+  std::uint32_t sysfs = 0;         // only with the host's network
+  std::uint32_t first_volume = 5;  // one for each volume
   std::uint32_t count = 5;
 };
 Slots slots_of(const ContainerConfig& config);

@@ -63,7 +63,7 @@ struct Volume {
 
 struct EmptyDir {  // of volumeOptions: a directory of one process
   std::string id, path;
-  bool in_memory = false;       // medium: Memory
+  std::string medium;           // "Memory": a tmpfs; empty: a directory on disk
   std::int64_t size_limit = 0;  // bytes; 0: none
 };
 
@@ -81,6 +81,8 @@ struct ConfigMount {
 
 struct InitContainer {
   std::string command, image;
+  std::vector<EmptyDir> empty_dirs;
+  std::vector<ConfigMount> config_mounts;
 };
 
 struct Service {

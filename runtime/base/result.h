@@ -10,6 +10,7 @@
 #include <string>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 #include "runtime/base/cat.h"
 #include "runtime/base/sys.h"
@@ -23,11 +24,13 @@ struct [[nodiscard]] Error {
     kNotFound,       // a thing that was named does not exist
     kNoCommand,      // the command to run was not found in the container: exit status 127
     kNotExecutable,  // it was found and cannot be executed: exit status 126
+    kInterrupted,    // a signal asked us to stop; `code` is its number: exit status 128 + code
   };
   Kind kind = Kind::kInvalid;
   int code = 0;        // errno where kind is kSystem (also set for kNoCommand and kNotExecutable), else 0
   std::string text;    // one line, without a trailing full stop
   std::string advice;  // what the user can do about it, or empty
+  std::vector<std::string> more = {};  // further lines, where `text` announces a list of problems
 
   // The same error seen from one layer further out: `doing` says what the caller was up to.
   [[nodiscard]] Error under(std::string_view doing) && {

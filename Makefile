@@ -14,6 +14,8 @@ comma   := ,
 .DELETE_ON_ERROR:
 .SECONDARY:
 MAKEFLAGS += --no-builtin-rules
+# A make below this one, on all processors unless the user said how many. (The recipe's + hands it the job server.)
+submake = $(MAKE) --no-print-directory $(if $(findstring jobserver,$(MAKEFLAGS)),,-j$(shell nproc))
 .DEFAULT_GOAL := all
 
 # --- flags ---------------------------------------------------------------------------------------------------
@@ -79,7 +81,7 @@ $(BUILD)/runtime/stage/%.o: runtime/stage/%.cc $(stamp)
 	@mkdir -p $(@D)
 	$(Q)$(CXX) $(stage_flags) -c $< -o $@
 $(BUILD)/stage.elf: $(call objects,$(wildcard runtime/stage/*.cc))
-	$(Q)$(CXX) -nostdlib -static-pie -Wl,--no-dynamic-linker,--gc-sections,-z,relro,-z,now,-z,noexecstack,--build-id=none \
+	$(Q)$(CXX) -nostdlib -static-pie -Wl,--no-dynamic-linker,--gc-sections,-z,relro,-z,now,-z,noexecstack,--build-id=none,-Map=$(BUILD)/stage.map \
 	  $(musl)/rcrt1.o $(musl)/crti.o $^ $(musl)/libc.a $(shell $(CXX) -print-libgcc-file-name) $(musl)/crtn.o -s -o $@
 
 # --- the seccomp program for the default capabilities: libseccomp compiles it now, so that no start has to -------------
@@ -92,6 +94,8 @@ $(BUILD)/generated/default_filter.bpf: $(filter_generator)
 	$(Q)$< > $@
 $(BUILD)/runtime/security/seccomp.o: host_flags += -I$(BUILD)/generated
 $(BUILD)/runtime/security/seccomp.o: $(BUILD)/generated/default_filter.bpf
+$(BUILD)/runtime/stage_image.o: host_flags += -I$(BUILD)
+$(BUILD)/runtime/stage_image.o: $(BUILD)/stage.elf
 
 # --- the programs -----------------------------------------------------------------------------------------------------
 # convox is static, so that it starts fast and needs nothing; convox-image alone reads archives, and loads what that takes.
@@ -118,7 +122,7 @@ programs-for-tests: all $(integration_tests) $(BUILD)/tests/testbox
 
 test: ## install what tests need, run all of them (in a VM what this host cannot)
 	$(Q)scripts/install-deps build test
-	$(Q)$(MAKE) --no-print-directory programs-for-tests $(unit_tests)
+	+$(Q)$(submake) programs-for-tests $(unit_tests)
 	$(Q)scripts/run-tests $(BUILD) unit integration vm
 test-unit: $(unit_tests) ## tests without root and kernel
 	$(Q)scripts/run-tests $(BUILD) unit
@@ -128,7 +132,7 @@ test-vm: programs-for-tests ## the same, in a VM with every cgroup v2 controller
 	$(Q)scripts/run-tests $(BUILD) integration-in-vm
 bench: ## measure beside crun, runc, bwrap and the bare kernel work
 	$(Q)scripts/install-deps build bench
-	$(Q)$(MAKE) --no-print-directory all $(BUILD)/tests/bench/interleave $(BUILD)/tests/bench/bare $(BUILD)/tests/bench/empty
+	+$(Q)$(submake) all $(BUILD)/tests/bench/interleave $(BUILD)/tests/bench/bare $(BUILD)/tests/bench/empty
 	$(Q)scripts/bench $(BUILD)
 
 $(BUILD)/tests/bench/%: $(BUILD)/tests/bench/%.o

@@ -24,6 +24,7 @@ struct [[nodiscard]] Error {
     kNotFound,       // a thing that was named does not exist
     kNoCommand,      // the command to run was not found in the container: exit status 127
     kNotExecutable,  // it was found and cannot be executed: exit status 126
+    kInterrupted,    // a signal asked us to stop; `code` is its number: exit status 128 + code
   };
   Kind kind = Kind::kInvalid;
   int code = 0;        // errno where kind is kSystem (also set for kNoCommand and kNotExecutable), else 0

@@ -66,19 +66,24 @@ const void* PlanView::at(std::uint32_t offset, std::size_t size, std::size_t ali
   return bytes_ + offset;
 }
 
+const void* PlanView::in_texts(std::uint32_t offset, std::size_t size, std::size_t alignment) const noexcept {
+  if (offset > size_) sys::exit_group(kStageFailed);
+  return at(head().texts_at + offset, size, alignment);
+}
+
 const Step& PlanView::step(std::uint32_t index) const noexcept {
   return static_cast<const Step*>(
       at(head().steps_at, std::size_t{head().step_count} * sizeof(Step), alignof(Step)))[index];
 }
 
 const char* PlanView::text(Text text) const noexcept {
-  const auto* start = static_cast<const char*>(at(text.at, std::size_t{text.size} + 1, 1));
+  const auto* start = static_cast<const char*>(in_texts(text.at, std::size_t{text.size} + 1, 1));
   if (start[text.size] != '\0') sys::exit_group(kStageFailed);
   return start;
 }
 
 Text PlanView::item(Texts list, std::uint32_t index) const noexcept {
-  return static_cast<const Text*>(at(list.at, std::size_t{list.count} * sizeof(Text), alignof(Text)))[index];
+  return static_cast<const Text*>(in_texts(list.at, std::size_t{list.count} * sizeof(Text), alignof(Text)))[index];
 }
 
 char** PlanView::pointers(std::size_t count) noexcept {

@@ -15,11 +15,11 @@
 
 namespace convox::stage {
 
-// `size` bytes at offset `at` of the plan, followed by a NUL that `size` does not count.
+// `size` bytes at offset `at` of the text area, followed by a NUL that `size` does not count.
 struct Text {
   std::uint32_t at = 0, size = 0;
 };
-// `count` texts, whose Text records stand at offset `at`.
+// `count` texts, whose Text records stand at offset `at` of the text area.
 struct Texts {
   std::uint32_t at = 0, count = 0;
 };
@@ -142,6 +142,7 @@ struct Head {
   std::uint32_t magic = kMagic, version = kVersion, size = 0;
   std::uint32_t first_number = 1;  // the number of the first step, as --explain counts
   std::uint32_t steps_at = 0, step_count = 0;
+  std::uint32_t texts_at = 0;
   Texts argv, envp;
   Texts split_argv;  // instead of argv where the image has no /bin/sh; may be empty
   std::uint32_t pointers_at = 0;

@@ -29,6 +29,7 @@ class PlanView {
 
  private:
   const void* at(std::uint32_t offset, std::size_t size, std::size_t alignment) const noexcept;
+  const void* in_texts(std::uint32_t offset, std::size_t size, std::size_t alignment) const noexcept;
   char* bytes_ = nullptr;
   std::size_t size_ = 0;
 };

@@ -62,9 +62,10 @@ Test(harness, sees_a_file_that_was_left) {
 
 Test(harness, sees_an_orphan_that_was_left) {
   Sandbox box;
-  const Ran ran = box.run({testbox(), "leave-orphan", "4"});
+  const Ran ran = box.run({testbox(), "leave-orphan", "1000"});
   EXPECT_CONTAINS(ran.err, "keeps its output open");
-  EXPECT_CONTAINS(box.leftovers(), "testbox");
+  EXPECT_CONTAINS(box.leftovers(), convox::cat("+ process ", atoi(ran.out.c_str()), " testbox"));
+  kill(atoi(ran.out.c_str()), SIGKILL);
 }
 
 Test(harness, sees_a_mount_that_was_left) {

@@ -185,7 +185,7 @@ Census take_census(const std::string& state_root) {
   add_processes(census, add_cgroups(census));
   for (const std::string& link : network_links()) census.insert(cat("link ", link));
   add_files(census, state_root);
-  for (const char* directory : {"/run", "/var/lib", "/tmp", "/dev/shm"})
+  for (const char* directory : {"/run", "/var/lib", "/dev/shm"})
     for (const std::string& name : names_in(directory))
       if (name.starts_with("convox")) census.insert(cat("file ", directory, "/", name));
   return census;

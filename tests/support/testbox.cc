@@ -442,13 +442,14 @@ int both_outputs(char** words) {  // OUT ERR
   return 0;
 }
 
-int leave_orphan(char** words) {  // a grandchild that outlives its parent and holds the outputs
-  if (fork() == 0) {
+int leave_orphan(char** words) {  // a child that outlives its parent and holds the outputs; prints its process id
+  const pid_t child = fork();
+  if (child == 0) {
     setsid();
-    signal(SIGTERM, SIG_IGN);
     nap(words);
     _exit(0);
   }
+  printf("%d\n", child);
   return 0;
 }
 

@@ -3,16 +3,42 @@
 #include <algorithm>
 #include <array>
 
+#include "cli/cmd_apps.h"
+#include "cli/cmd_builds.h"
+#include "cli/cmd_deploy.h"
 #include "cli/cmd_doctor.h"
+#include "cli/cmd_env.h"
 #include "cli/cmd_help.h"
+#include "cli/cmd_releases.h"
+#include "cli/cmd_services.h"
 
 namespace convox::cli {
 namespace {
 
 // One line a command, by name.
 constexpr const Command* kCommands[] = {
+    &kApps,
+    &kAppsCreate,
+    &kAppsDelete,
+    &kAppsInfo,
+    &kBuild,
+    &kBuilds,
+    &kBuildsImportImage,
+    &kBuildsInfo,
+    &kBuildsLogs,
+    &kDeploy,
     &kDoctor,
+    &kEnv,
+    &kEnvGet,
+    &kEnvSet,
+    &kEnvUnset,
     &kHelp,
+    &kReleases,
+    &kReleasesInfo,
+    &kReleasesManifest,
+    &kReleasesPromote,
+    &kReleasesRollback,
+    &kServices,
     &kVersion,
 };
 

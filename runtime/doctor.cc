@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <bit>
 
+#include "cgroups/limits.h"
 #include "runtime/base/fs.h"
 #include "runtime/base/words.h"
 #include "runtime/security/capabilities.h"
@@ -62,7 +63,9 @@ Finding capabilities(const Host& host, const Examination& facts) {
 Finding hierarchy(const Host& host) {
   constexpr std::string_view kName = "cgroup v2";
   if (host.no_cgroups) return lacks(kName, host.no_cgroups->text, host.no_cgroups->advice);
-  return good(kName, cat(host.cgroups.mount_point, host.cgroups.hybrid() ? ", hybrid with version 1" : ""));
+  const bool hybrid = host.cgroups.uncontrolled() && !host.cgroups.occupied;
+  const std::string_view note = host.cgroups.occupied ? ", of a container" : hybrid ? ", hybrid with version 1" : "";
+  return good(kName, cat(host.cgroups.mount_point, note));
 }
 
 // What a user misses without the controller.
@@ -85,8 +88,8 @@ std::string_view loss(Controller controller) {
 Finding controller(const Host& host, Controller one) {
   const std::string subject = cat("cgroup ", cgroups::name(one));
   if (host.cgroups.controllers.has(one)) return good(subject, "limits can be set");
-  return warning(subject, std::string(loss(one)),
-                 host.no_cgroups ? "" : "boot with systemd.unified_cgroup_hierarchy=1 or cgroup_no_v1=all");
+  if (host.no_cgroups) return warning(subject, std::string(loss(one)), {});
+  return warning(subject, std::string(loss(one)), cgroups::remedy(host.cgroups, "all"));
 }
 
 // What nobody could try is neither good nor bad; why it could not be tried is another finding.

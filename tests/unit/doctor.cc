@@ -76,6 +76,11 @@ const Case kCases[] = {
      }},
     {"cgroup memory", Verdict::kWarning, "--memory-limit", "cgroup_no_v1=all",
      [](Host& host, Examination&) { host.cgroups.controllers = {}; }},
+    {"cgroup memory", Verdict::kWarning, "--memory-limit", "/sys/fs/cgroup/cgroup.procs",
+     [](Host& host, Examination&) {
+       host.cgroups.controllers = {};
+       host.cgroups.occupied = true;
+     }},
     {"overlay", Verdict::kLacks, "no overlay", "modprobe", [](Host& host, Examination&) { host.overlay = false; }},
     {"overlay", Verdict::kLacks, "EINVAL", "CONVOX_ROOT",
      [](Host&, Examination& facts) { facts.probes.overlay = Errno(-EINVAL); }},

@@ -44,7 +44,7 @@ Result<std::string> import_image(const std::string& root, const std::string& bas
   const std::string doing = cat("importing ", reference);
   const Program program{
       .path = helper(),
-      .arguments = {kProgram, "import", "--root", root, "--base", base, "--", std::string(reference)},
+      .arguments = {kProgram, "import", "--root", root, "--base", base, std::string(reference)},
       .environment = {"LC_ALL=C.UTF-8", "PATH=/usr/sbin:/usr/bin:/sbin:/bin"},
       .seconds = kLongestImport,
   };

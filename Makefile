@@ -121,6 +121,7 @@ $(unit_tests): $(BUILD)/%: $(BUILD)/%.o $(libraries)
 # Most tests start the built programs; a few call a library whose work only the kernel can judge.
 $(integration_tests): $(BUILD)/%: $(BUILD)/%.o $(BUILD)/libsupport.a $(BUILD)/libconvox.a
 	$(Q)$(CXX) $^ $(LDFLAGS) $(test_libraries) -o $@
+$(BUILD)/tests/support/testbox.o: test_flags := $(common) $(flags_release)
 $(BUILD)/tests/testbox: $(BUILD)/tests/support/testbox.o
 	$(Q)$(CXX) -static $^ -o $@
 

@@ -111,6 +111,11 @@ integration_tests := $(patsubst %.cc,$(BUILD)/%,$(wildcard tests/integration/*.c
 test_libraries    := -Wl,--no-gc-sections -lcriterion -lmnl -larchive -lisal -lz -lzstd -lcrypto -lseccomp -lcap -lyaml
 $(unit_tests): $(BUILD)/%: $(BUILD)/%.o $(libraries)
 	$(Q)$(CXX) $^ $(LDFLAGS) $(test_libraries) -o $@
+# What of the stage can run without a container is tested, and sanitised, as host code.
+$(BUILD)/hosted/%.o: %.cc $(stamp)
+	@mkdir -p $(@D)
+	$(Q)$(CXX) $(host_flags) -c $< -o $@
+$(BUILD)/tests/unit/user_lookup $(BUILD)/tests/unit/plan_view: $(patsubst %,$(BUILD)/hosted/runtime/stage/%.o,user_lookup plan_view)
 # Most tests start the built programs; a few call a library whose work only the kernel can judge.
 $(integration_tests): $(BUILD)/%: $(BUILD)/%.o $(BUILD)/libsupport.a $(BUILD)/libconvox.a
 	$(Q)$(CXX) $^ $(LDFLAGS) $(test_libraries) -o $@

@@ -1,67 +1,166 @@
-# Builds convox. `make help` lists the targets; ARCHITECTURE.md says what the programs are.
+# Builds, tests and installs convox. `make help` lists the targets; ARCHITECTURE.md says what the programs are.
+#
+#   make MODE=debug|asan|faults|coverage   another build, beside the others in build/MODE
+#   make V=1                               shows the commands
 
-MODE ?= release
-BUILD := build/$(MODE)
-CXX ?= g++
+MODE    ?= release
+PREFIX  ?= /usr/local
+CXX     ?= g++
 VERSION := 0.1.0
+BUILD   := build/$(MODE)
+Q       := $(if $(V),,@)
+comma   := ,
 
 .DELETE_ON_ERROR:
+.SECONDARY:
 MAKEFLAGS += --no-builtin-rules
-Q := $(if $(V),,@)
+# A make below this one, on all processors unless the user said how many. (The recipe's + hands it the job server.)
+submake = $(MAKE) --no-print-directory $(if $(findstring jobserver,$(MAKEFLAGS)),,-j$(shell nproc))
+.DEFAULT_GOAL := all
 
 # --- flags ---------------------------------------------------------------------------------------------------
 warnings := -Wall -Wextra -Wpedantic -Wshadow -Werror
-common   := -std=c++20 -I. -MMD -MP -fno-exceptions -fno-rtti $(warnings) -DCONVOX_VERSION='"$(VERSION)"' \
-            -fstack-protector-strong -fstack-clash-protection -fcf-protection -ftrivial-auto-var-init=zero \
-            -ffunction-sections -fdata-sections
-CXXFLAGS_release := -O2 -D_FORTIFY_SOURCE=3 -D_GLIBCXX_ASSERTIONS
-CXXFLAGS_debug   := -O0 -g -D_GLIBCXX_ASSERTIONS
-CXXFLAGS_faults  := -O2 -D_GLIBCXX_ASSERTIONS -DCONVOX_FAULTS
-CXXFLAGS_asan    := -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all
-host_flags := $(common) $(CXXFLAGS_$(MODE))
-LDFLAGS    := -Wl,-z,relro,-z,now -Wl,--gc-sections $(if $(filter asan,$(MODE)),-fsanitize=address$(comma)undefined)
-comma      := ,
+hardened := -fstack-protector-strong -fstack-clash-protection -fcf-protection -ftrivial-auto-var-init=zero
+common   := -std=c++20 -I. -MMD -MP $(warnings) $(hardened) -ffunction-sections -fdata-sections \
+            -DCONVOX_VERSION='"$(VERSION)"' -DCONVOX_LIBEXEC='"$(PREFIX)/libexec/convox"'
+flags_release  := -O2 -D_FORTIFY_SOURCE=3 -D_GLIBCXX_ASSERTIONS
+flags_debug    := -O0 -g -D_GLIBCXX_ASSERTIONS
+flags_faults   := -O2 -D_GLIBCXX_ASSERTIONS -DCONVOX_FAULTS
+flags_asan     := -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all
+flags_coverage := -O0 -g --coverage
+host_flags := $(common) -fno-exceptions -fno-rtti $(flags_$(MODE))
+# Criterion's Test() holds a try, so tests have exceptions; what they judge has none. A fixture names only the fields it is about.
+test_flags := $(common) -Wno-missing-field-initializers $(flags_$(MODE))
+LDFLAGS    := -Wl,-z,relro,-z,now -Wl,--gc-sections $(filter -fsanitize=% --coverage,$(flags_$(MODE)))
 static     := $(if $(filter asan,$(MODE)),,-static)
 
-# --- sources: a folder is a part of the program ------------------------------------------------------------------
-base_sources    := $(wildcard runtime/base/*.cc)
-library_sources := $(base_sources) $(wildcard runtime/*.cc runtime/config/*.cc runtime/security/*.cc rootfs/*.cc cgroups/*.cc)
-cli_sources     := $(wildcard cli/*.cc cli/app/*.cc)
-image_sources   := $(wildcard rootfs/image/*.cc)
-stage_sources   := $(wildcard runtime/stage/*.cc)
+# Every object depends on this file, whose content changes with the compiler and its flags.
+stamp := $(BUILD)/flags
+stamp_text := $(CXX) $(host_flags) $(LDFLAGS)
+ifneq ($(file <$(stamp)),$(stamp_text))
+$(shell mkdir -p $(BUILD))
+$(file >$(stamp),$(stamp_text))
+endif
 
+# --- sources: a folder is a part of a program ---------------------------------------------------------------------
+library_sources := $(wildcard runtime/base/*.cc runtime/*.cc runtime/config/*.cc runtime/security/*.cc rootfs/*.cc cgroups/*.cc)
+cli_sources     := $(filter-out cli/convox.cc,$(wildcard cli/*.cc cli/app/*.cc))
+image_sources   := $(filter-out rootfs/image/convox_image.cc,$(wildcard rootfs/image/*.cc))
+support_sources := $(filter-out tests/support/testbox.cc,$(wildcard tests/support/*.cc))
 objects = $(patsubst %.cc,$(BUILD)/%.o,$(1))
 
+.PHONY: all
+all: $(BUILD)/convox $(BUILD)/convox-image ## build the programs (default)
 
-.PHONY: all clean test-unit
-all: $(BUILD)/convox $(BUILD)/convox-image
-
-$(BUILD)/%.o: %.cc
+$(BUILD)/%.o: %.cc $(stamp)
 	@mkdir -p $(@D)
 	$(Q)$(CXX) $(host_flags) -c $< -o $@
-
-# --- convox: static, so that it starts fast and needs nothing ----------------------------------------------------
-$(BUILD)/libconvox.a: $(call objects,$(library_sources))
-	$(Q)rm -f $@ && ar rcs $@ $^
-$(BUILD)/libcli.a: $(call objects,$(filter-out cli/convox.cc,$(cli_sources)))
-	$(Q)rm -f $@ && ar rcs $@ $^
-$(BUILD)/convox: $(BUILD)/cli/convox.o $(BUILD)/libcli.a $(BUILD)/libconvox.a
-	$(Q)$(CXX) $(static) $(LDFLAGS) $^ -lseccomp -lcap -lyaml -o $@
-
-# --- convox-image: dynamic; the only program that reads archives ---------------------------------------------------
-$(BUILD)/convox-image: $(call objects,$(image_sources)) $(BUILD)/libconvox.a
-	$(Q)$(CXX) $(LDFLAGS) $^ -larchive -lisal -lz -lzstd -lcrypto -lcap -lseccomp -o $@
-
-# --- tests: Criterion wants exceptions and a dynamic link --------------------------------------------------------
-unit_tests := $(patsubst tests/unit/%.cc,$(BUILD)/tests/unit/%,$(wildcard tests/unit/*.cc))
-$(BUILD)/tests/unit/%: tests/unit/%.cc $(BUILD)/libcli.a $(BUILD)/libconvox.a
+$(BUILD)/tests/%.o: tests/%.cc $(stamp)
 	@mkdir -p $(@D)
-	$(Q)$(CXX) $(filter-out -fno-exceptions -fno-rtti,$(host_flags)) $< $(LDFLAGS) $(BUILD)/libcli.a $(BUILD)/libconvox.a \
-	  -lcriterion -lseccomp -lcap -lyaml -lmnl -o $@
-test-unit: $(unit_tests)
-	$(Q)for test in $^; do echo "$${test##*/}:"; $$test || exit 1; done
+	$(Q)$(CXX) $(test_flags) -c $< -o $@
 
-clean:
+libraries := $(BUILD)/libcli.a $(BUILD)/libimage.a $(BUILD)/libconvox.a
+$(BUILD)/libconvox.a: $(call objects,$(library_sources))
+$(BUILD)/libcli.a: $(call objects,$(cli_sources))
+$(BUILD)/libimage.a: $(call objects,$(image_sources))
+$(BUILD)/libsupport.a: $(call objects,$(support_sources))
+$(BUILD)/%.a:
+	$(Q)rm -f $@ && ar rcs $@ $^
+
+# --- the stage: C++ on static musl, without libstdc++'s library, heap or exceptions (runtime/stage/README.md) ---------
+arch := $(shell uname -m)
+musl := /usr/lib/$(arch)-linux-musl
+gcc  := $(shell $(CXX) -dumpversion | cut -d. -f1)
+stage_headers := -nostdinc -D'__GLIBC_PREREQ(a,b)=0' $(addprefix -isystem ,/usr/include/c++/$(gcc) \
+                   /usr/include/$(arch)-linux-gnu/c++/$(gcc) /usr/include/$(arch)-linux-musl $(shell $(CXX) -print-file-name=include)) \
+                 -idirafter /usr/include -idirafter /usr/include/$(arch)-linux-gnu
+stage_flags := -std=c++20 -I. -MMD -MP $(warnings) -Os -fPIE -fno-exceptions -fno-rtti -fno-stack-protector -fcf-protection \
+               -fno-asynchronous-unwind-tables -fno-threadsafe-statics -ffunction-sections -fdata-sections \
+               $(stage_headers) $(filter -DCONVOX_FAULTS,$(flags_$(MODE)))
+$(BUILD)/runtime/stage/%.o: runtime/stage/%.cc $(stamp)
+	@mkdir -p $(@D)
+	$(Q)$(CXX) $(stage_flags) -c $< -o $@
+$(BUILD)/stage.elf: $(call objects,$(wildcard runtime/stage/*.cc))
+	$(Q)$(CXX) -nostdlib -static-pie -Wl,--no-dynamic-linker,--gc-sections,-z,relro,-z,now,-z,noexecstack,--build-id=none,-Map=$(BUILD)/stage.map \
+	  $(musl)/rcrt1.o $(musl)/crti.o $^ $(musl)/libc.a $(shell $(CXX) -print-libgcc-file-name) $(musl)/crtn.o -s -o $@
+
+# --- the seccomp program for the default capabilities: libseccomp compiles it now, so that no start has to -------------
+filter_generator := $(BUILD)/seccomp_generator
+$(filter_generator): $(call objects,runtime/security/generate/seccomp_generator.cc runtime/security/seccomp_compile.cc \
+    runtime/security/seccomp_policy.cc runtime/security/bpf_check.cc $(wildcard runtime/base/*.cc))
+	$(Q)$(CXX) $^ $(LDFLAGS) -lseccomp -o $@
+$(BUILD)/generated/default_filter.bpf: $(filter_generator)
+	@mkdir -p $(@D)
+	$(Q)$< > $@
+$(BUILD)/runtime/security/seccomp.o: host_flags += -I$(BUILD)/generated
+$(BUILD)/runtime/security/seccomp.o: $(BUILD)/generated/default_filter.bpf
+$(BUILD)/runtime/stage_image.o: host_flags += -I$(BUILD)
+$(BUILD)/runtime/stage_image.o: $(BUILD)/stage.elf
+
+# --- the programs -----------------------------------------------------------------------------------------------------
+# convox is static, so that it starts fast and needs nothing; convox-image alone reads archives, and loads what that takes.
+$(BUILD)/convox: $(BUILD)/cli/convox.o $(BUILD)/libcli.a $(BUILD)/libconvox.a
+	$(Q)$(CXX) $(static) $^ $(LDFLAGS) -lseccomp -lcap -lyaml -o $@
+$(BUILD)/convox-image: $(BUILD)/rootfs/image/convox_image.o $(BUILD)/libimage.a $(BUILD)/libconvox.a
+	$(Q)$(CXX) $^ $(LDFLAGS) -larchive -lisal -lz -lzstd -lcrypto -lseccomp -lcap -o $@
+
+# --- tests -----------------------------------------------------------------------------------------------------------
+unit_tests        := $(patsubst %.cc,$(BUILD)/%,$(wildcard tests/unit/*.cc))
+integration_tests := $(patsubst %.cc,$(BUILD)/%,$(wildcard tests/integration/*.cc))
+# Criterion finds its tests in an ELF section that nothing refers to: collected, all tests would be gone, and so pass.
+test_libraries    := -Wl,--no-gc-sections -lcriterion -lmnl -larchive -lisal -lz -lzstd -lcrypto -lseccomp -lcap -lyaml
+$(unit_tests): $(BUILD)/%: $(BUILD)/%.o $(libraries)
+	$(Q)$(CXX) $^ $(LDFLAGS) $(test_libraries) -o $@
+# Most tests start the built programs; a few call a library whose work only the kernel can judge.
+$(integration_tests): $(BUILD)/%: $(BUILD)/%.o $(BUILD)/libsupport.a $(BUILD)/libconvox.a
+	$(Q)$(CXX) $^ $(LDFLAGS) $(test_libraries) -o $@
+$(BUILD)/tests/testbox: $(BUILD)/tests/support/testbox.o
+	$(Q)$(CXX) -static $^ -o $@
+
+.PHONY: programs-for-tests test test-unit test-integration test-vm bench
+programs-for-tests: all $(integration_tests) $(BUILD)/tests/testbox
+
+test: ## install what tests need, run all of them (in a VM what this host cannot)
+	$(Q)scripts/install-deps build test
+	+$(Q)$(submake) programs-for-tests $(unit_tests)
+	$(Q)scripts/run-tests $(BUILD) unit integration vm
+test-unit: $(unit_tests) ## tests without root and kernel
+	$(Q)scripts/run-tests $(BUILD) unit
+test-integration: programs-for-tests ## the built programs on this kernel, as root
+	$(Q)scripts/run-tests $(BUILD) integration
+test-vm: programs-for-tests ## the same, in a VM with every cgroup v2 controller
+	$(Q)scripts/run-tests $(BUILD) integration-in-vm
+bench: ## measure beside crun, runc, bwrap and the bare kernel work
+	$(Q)scripts/install-deps build bench
+	+$(Q)$(submake) all $(BUILD)/tests/bench/interleave $(BUILD)/tests/bench/bare $(BUILD)/tests/bench/empty
+	$(Q)scripts/bench $(BUILD)
+
+$(BUILD)/tests/bench/%: $(BUILD)/tests/bench/%.o
+	$(Q)$(CXX) -static $^ -o $@
+
+# --- around it -----------------------------------------------------------------------------------------------------
+.PHONY: quickstart lint format install uninstall clean help
+quickstart: ## from a bare Debian 12 to an app that runs: install, build, run
+	$(Q)scripts/quickstart
+lint: ## format, clang-tidy, and the rules of this code
+	$(Q)scripts/install-deps build lint
+	$(Q)scripts/lint $(BUILD)
+format: ## clang-format over all sources
+	$(Q)git ls-files '*.cc' '*.h' | xargs clang-format -i
+
+installed = $(DESTDIR)$(PREFIX)
+install: all ## to PREFIX (/usr/local), below DESTDIR
+	install -D -m 755 $(BUILD)/convox $(installed)/bin/convox
+	install -D -m 755 $(BUILD)/convox-image $(installed)/libexec/convox/convox-image
+	install -d $(installed)/share/doc/convox
+	install -m 644 README.md ARCHITECTURE.md CHANGELOG.md LICENSE $(installed)/share/doc/convox
+uninstall: ## removes what install put there
+	rm -f $(installed)/bin/convox $(installed)/libexec/convox/convox-image
+	rm -rf $(installed)/share/doc/convox
+	rmdir --ignore-fail-on-non-empty $(installed)/libexec/convox
+clean: ## removes build/
 	rm -rf build
+help: ## this list
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 20
 
--include $(shell find build -name '*.d' 2>/dev/null)
+-include $(shell find $(BUILD) -name '*.d' 2>/dev/null)

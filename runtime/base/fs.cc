@@ -29,9 +29,9 @@ long try_openat2(int dir, const std::string& path, int flags, unsigned mode, uns
   return fd;
 }
 
-// The walk of open_in_root for kernels on which openat2 is missing or hidden: every component is opened O_PATH|O_NOFOLLOW
-// from the descriptor before it, a link's target is walked in its place, and `..` pops a descriptor that we opened ourselves,
-// so that no rename can lead above the root.
+// The walk of open_in_root for kernels on which openat2 is missing or hidden: every component is opened
+// O_PATH|O_NOFOLLOW from the descriptor before it, a link's target is walked in its place, and `..` pops a descriptor
+// that we opened ourselves, so that no rename can lead above the root.
 long walk_in_root(int root, const std::string& path, int flags, unsigned mode, bool links) {
   std::vector<UniqueFd> way;  // descriptors from the root down
   auto here = [&] { return way.empty() ? root : way.back().get(); };
@@ -150,6 +150,14 @@ Result<std::string> read(int dir, const std::string& path, std::size_t limit) {
   TRY(check(sys::newfstatat(file.get(), "", &st, AT_EMPTY_PATH), "stat", path));
   if (!S_ISREG(st.st_mode)) return invalid(cat("read ", path, ": not a regular file"));
   return read_all(file.get(), path, limit);
+}
+
+Result<std::string> read_once(int dir, const std::string& path) {
+  UniqueFd file = TRY(opened(sys::openat(dir, path.c_str(), O_RDONLY | O_CLOEXEC), path));
+  char buffer[8192];
+  const long got = TRY(check(sys::read(file.get(), buffer, sizeof buffer), "read", path));
+  if (got == sizeof buffer) return invalid(cat("read ", path, ": larger than ", sizeof buffer, " bytes"));
+  return std::string(buffer, static_cast<std::size_t>(got));
 }
 
 Result<> write_all(int fd, std::string_view bytes, std::string_view what) {

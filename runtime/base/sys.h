@@ -21,7 +21,10 @@ struct clone_args;
 struct open_how;
 struct mount_attr;
 struct stat;
+struct statx;
 struct statfs;
+struct sysinfo;
+struct utsname;
 struct pollfd;
 struct msghdr;
 struct rlimit64;
@@ -180,7 +183,11 @@ inline long newfstatat(int dir, const char* path, struct stat* into, int flags) 
   return call("fstatat", __NR3264_fstatat, dir, path, into, flags);
 #endif
 }
+inline long statx(int dir, const char* path, int flags, unsigned mask, struct statx* into) noexcept {
+  return call("statx", __NR_statx, dir, path, flags, mask, into);
+}
 inline long fstatfs(int fd, struct statfs* into) noexcept { return call("fstatfs", __NR_fstatfs, fd, into); }
+inline long statfs(const char* path, struct statfs* into) noexcept { return call("statfs", __NR_statfs, path, into); }
 inline long getcwd(char* buffer, unsigned long size) noexcept { return call("getcwd", __NR_getcwd, buffer, size); }
 inline long chdir(const char* path) noexcept { return call("chdir", __NR_chdir, path); }
 inline long fchdir(int fd) noexcept { return call("fchdir", __NR_fchdir, fd); }
@@ -224,6 +231,7 @@ inline long pivot_root(const char* new_root, const char* put_old) noexcept {
 }
 
 // --- processes, namespaces, identity ---------------------------------------------------------------------------
+inline long clone3(clone_args* how, unsigned long size) noexcept { return call("clone3", __NR_clone3, how, size); }
 inline long execveat(int dir, const char* path, char* const* argv, char* const* envp, int flags) noexcept {
   return call("execveat", __NR_execveat, dir, path, argv, envp, flags);
 }
@@ -241,6 +249,12 @@ inline long fork(int* pidfd) noexcept {
 inline long waitid(int type, int id, void* info, int options) noexcept {
   return call("waitid", __NR_waitid, type, id, info, options, nullptr);
 }
+inline long wait4(int pid, int* status, int options) noexcept {
+  return call("wait4", __NR_wait4, pid, status, options, nullptr);
+}
+// fork(2) without a libc: a copy of this process, which sends SIGCHLD when it ends. 0 in the child.
+inline long fork() noexcept { return call("clone", __NR_clone, 17 /* SIGCHLD */, nullptr, nullptr, nullptr, nullptr); }
+inline long setpgid(int pid, int group) noexcept { return call("setpgid", __NR_setpgid, pid, group); }
 inline long pidfd_open(int pid, unsigned flags) noexcept { return call("pidfd_open", __NR_pidfd_open, pid, flags); }
 inline long pidfd_send_signal(int pidfd, int signal) noexcept {
   return call("pidfd_send_signal", __NR_pidfd_send_signal, pidfd, signal, nullptr, 0);
@@ -301,6 +315,8 @@ inline long personality(unsigned long persona) noexcept { return call("personali
 inline long sethostname(const char* name, unsigned long size) noexcept {
   return call("sethostname", __NR_sethostname, name, size);
 }
+inline long uname(struct utsname* into) noexcept { return call("uname", __NR_uname, into); }
+inline long sysinfo(struct sysinfo* into) noexcept { return call("sysinfo", __NR_sysinfo, into); }
 inline long setdomainname(const char* name, unsigned long size) noexcept {
   return call("setdomainname", __NR_setdomainname, name, size);
 }
@@ -311,6 +327,9 @@ inline long rt_sigaction(int signal, const void* set, void* old) noexcept {
 }
 inline long rt_sigprocmask(int how, const unsigned long* set, unsigned long* old) noexcept {
   return call("rt_sigprocmask", __NR_rt_sigprocmask, how, set, old, 8);
+}
+inline long rt_sigtimedwait(const unsigned long* set, void* info, struct timespec* timeout) noexcept {
+  return call("rt_sigtimedwait", __NR_rt_sigtimedwait, set, info, timeout, 8);
 }
 inline long signalfd4(int fd, const unsigned long* mask, int flags) noexcept {
   return call("signalfd4", __NR_signalfd4, fd, mask, 8, flags);

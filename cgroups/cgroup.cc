@@ -1,0 +1,220 @@
+#include "cgroups/cgroup.h"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <sys/stat.h>
+#include <time.h>
+
+#include <algorithm>
+#include <charconv>
+
+#include "cgroups/stats.h"
+#include "runtime/base/fs.h"
+
+namespace convox::cgroups {
+namespace {
+
+constexpr std::size_t kPidsLimit = 32 << 20;  // bytes of cgroup.procs: 4 million pids, the kernel's own limit
+constexpr int kDeepest = 64;                  // twice what a container may make (limits.cc, cgroup.max.depth)
+
+Result<std::vector<std::string>> components(std::string_view path) {
+  std::vector<std::string> names;
+  for (std::size_t at = 0; at <= path.size();) {
+    const std::size_t end = std::min(path.find('/', at), path.size());
+    names.emplace_back(path.substr(at, end - at));
+    if (!fs::is_component(names.back()))
+      return invalid(cat("cgroup ", path, ": not a path below the hierarchy's root"));
+    at = end + 1;
+  }
+  return names;
+}
+
+bool handed_down(int dir, Controllers needed) {
+  if (needed.empty()) return true;
+  const Result<std::string> enabled = fs::read_once(dir, "cgroup.subtree_control");
+  return enabled && parse_controllers(*enabled).has_all(needed);
+}
+
+// Lets the groups below `dir` have the controllers. Looks first: the write takes the lock of all cgroups of the host,
+// and usually there is nothing to do.
+Result<> hand_down(int dir, Controllers needed, std::string_view where) {
+  if (handed_down(dir, needed)) return ok();
+  std::string request;
+  for (const Controller one : kControllers)
+    if (needed.has(one)) request += cat("+", name(one), " ");
+  Result<> done = fs::write_once(dir, "cgroup.subtree_control", request);
+  if (done) return ok();
+  // Other than the real root, a group has either processes or controllers below it.  cgroups(7), "no internal
+  // processes" The root that a container sees is not the real one.
+  const bool has_processes = done.error().code == EBUSY;
+  Error error = std::move(done).error().under(cat("handing controllers down from ", where));
+  return has_processes ? std::move(error).advise("move the processes of that cgroup to one below it")
+                       : std::move(error);
+}
+
+// Opens the group above a new one, ready to hand it the controllers. Its own ancestors are made and made ready where
+// this is the first container since boot.
+Result<UniqueFd> ready_parent(int root, const std::vector<std::string>& names, Controllers needed) {
+  std::string path = ".";
+  for (const std::string& one : names) path += cat("/", one);
+  if (Result<UniqueFd> parent = fs::open_beneath(root, path, O_RDONLY | O_DIRECTORY);
+      parent && handed_down(parent->get(), needed))
+    return parent;
+  TRY(hand_down(root, needed, "the root"));
+  UniqueFd at = TRY(fs::open_beneath(root, ".", O_RDONLY | O_DIRECTORY));
+  for (const std::string& one : names) {
+    at = TRY(fs::make_and_open_directory(at.get(), one, 0755));
+    TRY(hand_down(at.get(), needed, one));
+  }
+  return at;
+}
+
+// The groups below `dir`. What else is in there are files, which belong to the kernel and vanish with their group.
+Result<std::vector<std::string>> groups_below(int dir) {
+  std::vector<std::string> names = TRY(fs::list(dir));
+  std::erase_if(names, [dir](const std::string& entry) {
+    struct stat st {};
+    return sys::newfstatat(dir, entry.c_str(), &st, AT_SYMLINK_NOFOLLOW) < 0 || !S_ISDIR(st.st_mode);
+  });
+  return names;
+}
+
+bool is_gone(long result) { return result == -ENOENT || result == -ENODEV; }  // ENODEV: open, and removed since
+
+Result<> remove_group(int parent, const std::string& name, int depth) {
+  long removed = sys::unlinkat(parent, name.c_str(), AT_REMOVEDIR);
+  if (removed == -EBUSY && depth < kDeepest) {  // live processes, or groups below
+    const UniqueFd dir = TRY(fs::open_beneath(parent, name, O_RDONLY | O_DIRECTORY));
+    const std::vector<std::string> below = TRY(groups_below(dir.get()));
+    for (const std::string& group : below) TRY(remove_group(dir.get(), group, depth + 1), name);
+    removed = sys::unlinkat(parent, name.c_str(), AT_REMOVEDIR);
+  }
+  if (removed == 0 || is_gone(removed)) return ok();
+  return os_error("rmdir", name, Errno(removed));
+}
+
+// A threaded group's processes are listed by the group above it that is not: reading here says EOPNOTSUPP.
+Result<> add_processes(int dir, std::vector<int>& pids, int depth) {
+  const UniqueFd file(sys::openat(dir, "cgroup.procs", O_RDONLY | O_CLOEXEC));
+  if (!file) return ok();  // removed since it was listed
+  const Result<std::string> text = fs::read_all(file.get(), "cgroup.procs", kPidsLimit);
+  if (!text && !is_gone(-text.error().code) && text.error().code != EOPNOTSUPP) return text.error();
+  if (text)
+    for (const char *at = text->data(), *end = at + text->size(); at < end; ++at) {
+      int pid = 0;
+      at = std::from_chars(at, end, pid).ptr;
+      pids.push_back(pid);
+    }
+  if (depth == kDeepest) return invalid("cgroups are nested too deep");
+  const std::vector<std::string> below = TRY(groups_below(dir));
+  for (const std::string& group : below) {
+    const UniqueFd next(sys::openat(dir, group.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+    if (next) TRY(add_processes(next.get(), pids, depth + 1));
+  }
+  return ok();
+}
+
+std::int64_t monotonic_milliseconds() {
+  timespec now{};
+  sys::clock_gettime(CLOCK_MONOTONIC, &now);
+  return now.tv_sec * 1000 + now.tv_nsec / 1'000'000;
+}
+
+}  // namespace
+
+Result<Cgroup> Cgroup::create(const Hierarchy& hierarchy, std::string_view path, Controllers needed) {
+  const std::string doing = cat("making the cgroup ", path);
+  std::vector<std::string> names = TRY(components(path));
+  const std::string leaf = std::move(names.back());
+  names.pop_back();
+  const UniqueFd root = TRY(fs::open(hierarchy.mount_point, O_RDONLY | O_DIRECTORY), doing);
+  UniqueFd parent = TRY(ready_parent(root.get(), names, needed), doing);
+  TRY(check(sys::mkdirat(parent.get(), leaf.c_str(), 0755), "mkdir", leaf), doing);
+  Result<UniqueFd> dir = fs::open_beneath(parent.get(), leaf, O_RDONLY | O_DIRECTORY);
+  if (!dir) {
+    sys::unlinkat(parent.get(), leaf.c_str(), AT_REMOVEDIR);
+    return std::move(dir).error().under(doing);
+  }
+  return Cgroup(std::move(parent), *std::move(dir), std::string(path), leaf);
+}
+
+Result<Cgroup> Cgroup::open(const Hierarchy& hierarchy, std::string_view path) {
+  const std::string doing = cat("opening the cgroup ", path);
+  const std::vector<std::string> names = TRY(components(path));
+  const std::string above =
+      path.size() == names.back().size() ? "." : std::string(path.substr(0, path.size() - names.back().size() - 1));
+  const UniqueFd root = TRY(fs::open(hierarchy.mount_point, O_RDONLY | O_DIRECTORY), doing);
+  Result<UniqueFd> parent = fs::open_beneath(root.get(), above, O_RDONLY | O_DIRECTORY);
+  Result<UniqueFd> dir =
+      parent ? fs::open_beneath(parent->get(), names.back(), O_RDONLY | O_DIRECTORY) : Result<UniqueFd>(parent.error());
+  if (!dir && dir.error().code == ENOENT) return not_found(cat(doing, ": there is none"));
+  if (!dir) return std::move(dir).error().under(doing);
+  return Cgroup(*std::move(parent), *std::move(dir), std::string(path), names.back());
+}
+
+// The kernel parses each write(2) as one whole request, so the value goes out in a single call.
+Result<> Cgroup::set(const Setting& setting) const {
+  TRY(fs::write_once(dir_.get(), std::string(setting.file), setting.value), "limiting ", path_);
+  return ok();
+}
+
+Result<std::vector<int>> Cgroup::processes() const {
+  std::vector<int> pids;
+  TRY(add_processes(dir_.get(), pids, 0), "listing the processes of ", path_);
+  return pids;
+}
+
+Result<> Cgroup::kill() const {
+  TRY(fs::write_once(dir_.get(), "cgroup.kill", "1"), "killing ", path_);
+  return ok();
+}
+
+// cgroup.events holds "populated 0|1" and "frozen 0|1"; the kernel wakes whoever polls the file for POLLPRI when a line
+// changes. The first read comes before the first poll: a poll tells only of changes since the last read.
+Result<> Cgroup::wait_event(std::string_view event, std::uint64_t value, milliseconds within) const {
+  const UniqueFd file = TRY(fs::open_beneath(dir_.get(), "cgroup.events", O_RDONLY));
+  const std::int64_t deadline = monotonic_milliseconds() + within.count();
+  for (;;) {
+    char text[256];
+    TRY(check(sys::lseek(file.get(), 0, SEEK_SET), "lseek", "cgroup.events"));
+    const long size = TRY(check(sys::read(file.get(), text, sizeof text), "read", "cgroup.events"));
+    if (flat_value({text, static_cast<std::size_t>(size)}, event) == value) return ok();
+    const std::int64_t left = deadline - monotonic_milliseconds();
+    if (left <= 0) return os_error("wait", cat(event, " ", value, " in cgroup.events"), Errno(-ETIMEDOUT));
+    timespec wait{left / 1000, left % 1000 * 1'000'000};
+    pollfd poll{file.get(), POLLPRI, 0};
+    const long woken = sys::ppoll(&poll, 1, &wait);
+    if (woken < 0 && woken != -EINTR) return os_error("ppoll", "cgroup.events", Errno(woken));
+  }
+}
+
+Result<> Cgroup::wait_empty(milliseconds within) const {
+  Result<> empty = wait_event("populated", 0, within);
+  if (!empty && is_gone(-empty.error().code)) return ok();  // somebody removed it, so it was empty
+  if (!empty) return std::move(empty).error().under(cat("waiting for the end of ", path_));
+  return ok();
+}
+
+Result<> Cgroup::freeze(milliseconds within) const {
+  const std::string doing = cat("freezing ", path_);
+  TRY(fs::write_once(dir_.get(), "cgroup.freeze", "1"), doing);
+  Result<> frozen = wait_event("frozen", 1, within);
+  if (frozen) return ok();
+  // Half frozen is worse than running: the write back lets those go that did stop.
+  (void)fs::write_once(dir_.get(), "cgroup.freeze", "0");
+  return std::move(frozen).error().under(doing);
+}
+
+Result<> Cgroup::thaw(milliseconds within) const {
+  const std::string doing = cat("thawing ", path_);
+  TRY(fs::write_once(dir_.get(), "cgroup.freeze", "0"), doing);
+  TRY(wait_event("frozen", 0, within), doing);
+  return ok();
+}
+
+Result<> Cgroup::remove() const {
+  TRY(remove_group(parent_.get(), name_, 0), "removing the cgroup ", path_);
+  return ok();
+}
+
+}  // namespace convox::cgroups

@@ -1,0 +1,65 @@
+// How is a cgroup made, filled, stopped and removed?
+//
+// A cgroup is a directory of cgroup2; its files are requests to the kernel. We hold the directory open and reach
+// everything through that descriptor: a path could be another group by the time it is used.
+// Man page: cgroups(7); kernel: Documentation/admin-guide/cgroup-v2.rst, "Core Interface Files". Read next: stats.h.
+#pragma once
+#include <chrono>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "cgroups/hierarchy.h"
+#include "cgroups/limits.h"
+#include "runtime/base/result.h"
+#include "runtime/base/unique_fd.h"
+
+namespace convox::cgroups {
+
+using std::chrono::milliseconds;
+
+// One cgroup, for instance convox/1f2e3d4c5b6a. Invariant: `fd()` is a directory of cgroup2 below the hierarchy's root.
+// Destruction closes the descriptors and changes nothing in the kernel; only remove() does.
+class Cgroup {
+ public:
+  // Makes `path` (relative to the hierarchy's root; its last component must not exist yet) and hands the `needed`
+  // controllers down to it through every group above.
+  static Result<Cgroup> create(const Hierarchy& hierarchy, std::string_view path, Controllers needed);
+  // Kind::kNotFound if there is none.
+  static Result<Cgroup> open(const Hierarchy& hierarchy, std::string_view path);
+
+  // For clone_args.cgroup with CLONE_INTO_CGROUP: the child never runs outside its limits.  clone(2)
+  [[nodiscard]] int fd() const { return dir_.get(); }
+  [[nodiscard]] const std::string& path() const { return path_; }
+
+  Result<> set(const Setting& setting) const;
+  // Pids in this group and all below it, as the caller's PID namespace sees them (0: not in it).
+  [[nodiscard]] Result<std::vector<int>> processes() const;
+
+  // SIGKILL to everything in the group and below, also to what is being forked at this moment.  cgroup.kill, Linux 5.14
+  Result<> kill() const;
+  // Returns when no live process is left in the group and below.
+  Result<> wait_empty(milliseconds within) const;
+
+  // Stops every process where it stands, and returns when all stand. One that cannot be stopped in time is an error,
+  // and all run on.
+  Result<> freeze(milliseconds within) const;
+  Result<> thaw(milliseconds within) const;
+
+  // Removes the groups that the container made below, deepest first, then this one. It must be empty. A group that is
+  // gone already is success: the undo of a launch may run twice.
+  Result<> remove() const;
+
+ private:
+  Cgroup(UniqueFd parent, UniqueFd dir, std::string path, std::string name)
+      : parent_(std::move(parent)), dir_(std::move(dir)), path_(std::move(path)), name_(std::move(name)) {}
+  // Waits until cgroup.events says `event` `value`.
+  Result<> wait_event(std::string_view event, std::uint64_t value, milliseconds within) const;
+
+  UniqueFd parent_;   // where rmdir is done
+  UniqueFd dir_;      // the group itself
+  std::string path_;  // for messages
+  std::string name_;  // the last component of path_
+};
+
+}  // namespace convox::cgroups

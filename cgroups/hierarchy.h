@@ -1,0 +1,55 @@
+// Where on this host is cgroup v2, and what can it control?
+//
+// One hierarchy of version 2 holds every process of the host. A controller (memory, pids, ...) serves either this
+// hierarchy or one of version 1, never both. So three kinds of host exist:
+//   unified   v2 at /sys/fs/cgroup with all controllers                          (systemd's default since 2021)
+//   hybrid    v2 somewhere beside v1, which keeps the controllers: containers run, but their limits cannot be had
+//   v1 only   no v2 at all: refused, because CLONE_INTO_CGROUP and cgroup.kill exist only there
+// Man pages: cgroups(7), proc_pid_mountinfo(5); kernel: Documentation/admin-guide/cgroup-v2.rst. Read next: limits.h.
+#pragma once
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "runtime/base/result.h"
+
+namespace convox::cgroups {
+
+enum class Controller : std::uint8_t { kCpu, kMemory, kPids, kIo, kCpuset };
+inline constexpr Controller kControllers[] = {Controller::kCpu, Controller::kMemory, Controller::kPids, Controller::kIo,
+                                              Controller::kCpuset};
+// As cgroup.controllers spells it: "cpu", "memory", "pids", "io", "cpuset".
+std::string_view name(Controller controller);
+
+// A set of the five controllers that convox uses; others (hugetlb, rdma, misc) are not its business.
+struct Controllers {
+  std::uint8_t bits = 0;
+  [[nodiscard]] constexpr bool has(Controller one) const { return bits & (1U << static_cast<unsigned>(one)); }
+  [[nodiscard]] constexpr bool has_all(Controllers others) const { return (bits & others.bits) == others.bits; }
+  constexpr Controllers& add(Controller one) {
+    bits = static_cast<std::uint8_t>(bits | (1U << static_cast<unsigned>(one)));
+    return *this;
+  }
+  [[nodiscard]] constexpr bool empty() const { return bits == 0; }
+  constexpr bool operator==(const Controllers&) const = default;
+};
+
+struct Hierarchy {
+  std::string mount_point = {};  // of cgroup v2, for instance /sys/fs/cgroup
+  Controllers controllers;       // those that a group below the root can have
+  // v2 is there, but none of the five controllers: version 1 holds them.
+  [[nodiscard]] bool hybrid() const { return controllers.empty(); }
+};
+
+// The words of a cgroup.controllers or cgroup.subtree_control file.
+Controllers parse_controllers(std::string_view words);
+
+// The mount point of cgroup v2 in the text of a mountinfo file. An error where there is none: it tells a v1-only host
+// from one that has not mounted any, and says how to mend it.
+Result<std::string> find_mount_point(std::string_view mountinfo);
+
+// Asks the kernel. Four or five system calls where cgroup2 is at one of its usual places; mountinfo, which is long on
+// hosts with many containers, is read only where it is not.
+Result<Hierarchy> read_hierarchy();
+
+}  // namespace convox::cgroups

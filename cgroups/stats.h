@@ -1,0 +1,62 @@
+// What has a container used, and did it die of it?
+//
+// Each question reads one or two files of the cgroup, so that a caller with a thousand containers pays only for what it
+// asks. An absent value means: this host has not the controller. The parsers take text, so tests need no kernel.
+// Kernel: Documentation/admin-guide/cgroup-v2.rst, "memory.stat"; Documentation/accounting/psi.rst.
+#pragma once
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "cgroups/cgroup.h"
+#include "runtime/base/result.h"
+
+namespace convox::cgroups {
+
+// "key value" lines: the value of `key`, if there is one.
+std::optional<std::uint64_t> flat_value(std::string_view text, std::string_view key);
+
+// Microseconds of processor time. Needs no controller: every cgroup counts it.
+Result<std::uint64_t> cpu_usage(const Cgroup& group);
+
+struct Memory {
+  std::uint64_t used = 0;            // bytes that are hard to give back
+  std::optional<std::uint64_t> max;  // the limit, if any
+};
+// With the controller: memory.current without the page cache that nobody has touched lately (inactive_file), as every
+// engine counts it. Without (hybrid hosts): the sum of the processes' proportional set sizes.
+Result<Memory> memory_usage(const Cgroup& group, const Hierarchy& hierarchy);
+
+// Processes and threads now.
+Result<std::optional<std::uint64_t>> pids_current(const Cgroup& group);
+
+struct Io {
+  std::uint64_t read = 0, written = 0;  // bytes, over all devices
+};
+Io parse_io(std::string_view io_stat);
+Result<std::optional<Io>> io_usage(const Cgroup& group);
+
+// How long work waited for a resource: some of the tasks, or all of them at once. Pressure stall information.
+struct Pressure {
+  std::uint32_t some_avg10 = 0, full_avg10 = 0;  // hundredths of a percent of the last ten seconds
+  std::uint64_t some_total = 0, full_total = 0;  // microseconds since the group was made
+};
+std::optional<Pressure> parse_pressure(std::string_view text);
+enum class Resource { kCpu, kMemory, kIo };
+Result<std::optional<Pressure>> pressure(const Cgroup& group, Resource resource);
+
+// Deaths by the OOM killer in the group and below.
+struct OomKills {
+  std::uint64_t count = 0;
+  bool at_own_limit = false;           // the group reached its limit; otherwise the host ran out of memory
+  std::optional<std::uint64_t> limit;  // bytes
+  explicit operator bool() const { return count > 0; }
+};
+OomKills parse_oom(std::string_view memory_events, std::string_view memory_max);
+// To be asked after the last process is gone and before the group is removed. No controller: no kills are known.
+Result<OomKills> oom_killed(const Cgroup& group);
+// "web was killed: out of memory (limit 16 MB)"
+std::string describe(const OomKills& kills, std::string_view who);
+
+}  // namespace convox::cgroups

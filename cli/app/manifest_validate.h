@@ -1,0 +1,13 @@
+// Do the parts of a manifest fit together?
+//
+// Everything that is wrong is said at once, in Convox's words and in its order: configs, balancers, resources,
+// services, timers.
+#pragma once
+#include "cli/app/manifest.h"
+
+namespace convox::app {
+
+// The error is "validation errors:", its `more` one line for each.
+Result<> validate(const Manifest& manifest);
+
+}  // namespace convox::app

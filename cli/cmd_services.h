@@ -1,0 +1,9 @@
+// convox services
+#pragma once
+#include "cli/command.h"
+
+namespace convox::cli {
+
+extern const Command kServices;
+
+}  // namespace convox::cli

@@ -1,0 +1,124 @@
+#include "runtime/base/process.h"
+
+#include <fcntl.h>
+#include <linux/close_range.h>
+#include <poll.h>
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <algorithm>
+
+#include "runtime/base/fs.h"
+
+namespace convox {
+namespace {
+
+constexpr std::size_t kMostSaid = 1u << 20;  // what is kept of each stream; a helper that says more is not ours
+
+long milliseconds() {
+  timespec time{};
+  sys::clock_gettime(CLOCK_MONOTONIC, &time);
+  return time.tv_sec * 1000 + time.tv_nsec / 1'000'000;
+}
+
+std::vector<char*> pointers(const std::vector<std::string>& words) {
+  std::vector<char*> list;
+  for (const std::string& word : words) list.push_back(const_cast<char*>(word.c_str()));
+  list.push_back(nullptr);
+  return list;
+}
+
+struct Pipe {
+  UniqueFd reading, writing;
+};
+
+Result<Pipe> make_pipe() {
+  int ends[2];
+  TRY(check(sys::pipe2(ends, O_CLOEXEC), "pipe2", ""));
+  return Pipe{UniqueFd(ends[0]), UniqueFd(ends[1])};
+}
+
+// What the child does before it becomes the program. Its memory is a copy, but system calls are all it may make: raw
+// clone3 runs none of libc's fork handlers, so a lock that was held stays held.
+[[noreturn]] void become(const char* program, char* const* argv, char* const* envp, const int (&stdio)[3], int parent) {
+  for (int fd = 0; fd < 3; ++fd)
+    if (sys::dup3(stdio[fd], fd, 0) < 0) sys::exit_group(127);
+  sys::close_range(3, ~0u, CLOSE_RANGE_CLOEXEC);
+  const unsigned long none = 0;
+  sys::rt_sigprocmask(SIG_SETMASK, &none, nullptr);
+  // The signal is set for the death that comes; one that came before this line shows as another parent.  prctl(2)
+  sys::prctl(PR_SET_PDEATHSIG, SIGKILL);
+  if (sys::getppid() == parent) sys::execve(program, argv, envp);
+  sys::exit_group(127);
+}
+
+// Reads both pipes until the program has closed them and ended, or the time is over.
+Result<> listen(int output, int errors, int pidfd, long deadline, Finished& finished) {
+  pollfd waits[] = {{output, POLLIN, 0}, {errors, POLLIN, 0}, {pidfd, POLLIN, 0}};
+  std::string* const texts[] = {&finished.output, &finished.errors};
+  // The end of the program ends the wait, too: a grandchild may have kept the pipes open.
+  for (bool ended = false; !ended;) {
+    const long left = deadline - milliseconds();
+    if (left <= 0) return Error{Error::Kind::kSystem, ETIMEDOUT, "took too long", {}};
+    timespec timeout{left / 1000, left % 1000 * 1'000'000};
+    const long ready = sys::ppoll(waits, 3, &timeout);
+    if (ready == -EINTR) continue;
+    TRY(check(ready, "ppoll", ""));
+    ended = waits[2].revents != 0;
+    for (int stream = 0; stream < 2; ++stream) {
+      // After the end both are read out, whatever was polled: the last words may have come after poll looked at the
+      // pipe.
+      if (waits[stream].fd < 0 || !(ended || waits[stream].revents)) continue;
+      for (;;) {
+        char buffer[16384];
+        const long got = sys::read(waits[stream].fd, buffer, sizeof buffer);
+        if (got == -EINTR) continue;
+        if (got == 0) waits[stream].fd = -1;  // ppoll passes over negative descriptors
+        if (got <= 0) break;
+        std::string& text = *texts[stream];
+        text.append(buffer, std::min(static_cast<std::size_t>(got), kMostSaid - text.size()));
+      }
+    }
+  }
+  return ok();
+}
+
+}  // namespace
+
+Result<Finished> run_program(const Program& program) {
+  // Asked here, so that a program that is missing is this process's error and not a dead child's status.
+  TRY(check(sys::faccessat2(AT_FDCWD, program.path.c_str(), X_OK, AT_EACCESS), "execute", program.path));
+  const UniqueFd null = TRY(fs::open("/dev/null", O_RDWR));
+  Pipe output = TRY(make_pipe()), errors = TRY(make_pipe());
+  for (const Pipe* pipe : {&output, &errors})
+    TRY(check(sys::fcntl(pipe->reading.get(), F_SETFL, O_NONBLOCK), "fcntl", "a pipe"));
+  const auto argv = pointers(program.arguments), envp = pointers(program.environment);
+  const int stdio[] = {null.get(), output.writing.get(), errors.writing.get()};
+  const int parent = static_cast<int>(sys::getpid());
+
+  int pidfd = -1;
+  const long child = sys::fork(&pidfd);
+  if (child < 0) return os_error("clone", program.path, Errno(child));
+  if (child == 0) become(program.path.c_str(), argv.data(), envp.data(), stdio, parent);
+  const UniqueFd process(pidfd);
+  output.writing.reset();
+  errors.writing.reset();
+
+  Finished finished;
+  Result<> heard =
+      listen(output.reading.get(), errors.reading.get(), pidfd, milliseconds() + program.seconds * 1000L, finished);
+  if (!heard) sys::pidfd_send_signal(pidfd, SIGKILL);
+  siginfo_t end{};
+  long waited = 0;
+  do waited = sys::waitid(P_PIDFD, pidfd, &end, WEXITED | __WALL);
+  while (waited == -EINTR);
+  if (!heard) return std::move(heard).error().under(cat("running ", program.path));
+  TRY(check(waited, "waitid", program.path));
+  finished.status = end.si_code == CLD_EXITED ? end.si_status : 128 + end.si_status;
+  return finished;
+}
+
+}  // namespace convox

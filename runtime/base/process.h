@@ -1,0 +1,31 @@
+// How does convox start another program of its own and hear what it says?
+//
+// Helpers (convox-image, later convox-net) are started by path, never through PATH, with an environment and descriptors
+// that we name: stdin is /dev/null, stdout and stderr are pipes, everything else is closed at execve. The helper dies
+// with us (PR_SET_PDEATHSIG) and has a deadline. For the payload of a container see runtime/launch: it is started
+// differently. clone3(2), pidfd_open(2), waitid(2), prctl(2)
+#pragma once
+#include <string>
+#include <vector>
+
+#include "runtime/base/result.h"
+
+namespace convox {
+
+struct Program {
+  std::string path;                    // absolute
+  std::vector<std::string> arguments;  // with argv[0]
+  std::vector<std::string> environment;
+  int seconds = 60;  // how long it may take; then it is killed
+};
+
+struct Finished {
+  int status = 0;  // its exit status, or 128 + the signal that ended it
+  std::string output, errors;
+};
+
+// Runs it to its end. An error means that it could not be started or took too long; a status other than 0 is no error
+// here.
+Result<Finished> run_program(const Program& program);
+
+}  // namespace convox

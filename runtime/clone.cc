@@ -1,0 +1,147 @@
+#include "runtime/clone.h"
+
+#include <fcntl.h>
+#include <linux/prctl.h>
+#include <linux/sched.h>
+#include <sched.h>
+#include <signal.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+
+#include <charconv>
+#include <cstring>
+
+#include "runtime/stage/plan.h"
+
+namespace convox::runtime {
+namespace {
+
+constexpr std::size_t kStack = 64 * 1024;
+
+// clone3 that calls `function(argument)` on the new stack in the child. In C++ the child could not even return: the
+// frame it would return to lies on the parent's stack.
+long clone_onto(clone_args* args, void (*function)(void*), void* argument) noexcept {
+#ifdef CONVOX_FAULTS
+  if (const long fault = faults::visit("clone3"); fault < 0) return fault;
+#endif
+#if defined(__x86_64__)
+  long result;
+  register void (*r8)(void*) __asm__("r8") = function;
+  register void* r9 __asm__("r9") = argument;
+  __asm__ volatile(
+      "syscall\n\t"
+      "test %%rax, %%rax\n\t"
+      "jnz 1f\n\t"
+      "xor %%ebp, %%ebp\n\t"  // the outermost frame
+      "mov %%r9, %%rdi\n\t"
+      "call *%%r8\n\t"
+      "ud2\n"
+      "1:"
+      : "=a"(result)
+      : "a"(__NR_clone3), "D"(args), "S"(sizeof *args), "r"(r8), "r"(r9)
+      : "rcx", "r11", "memory");
+  return result;
+#elif defined(__aarch64__)
+  register long x8 __asm__("x8") = __NR_clone3;
+  register long x0 __asm__("x0") = reinterpret_cast<long>(args);
+  register long x1 __asm__("x1") = sizeof *args;
+  register void (*x9)(void*) __asm__("x9") = function;
+  register void* x10 __asm__("x10") = argument;
+  __asm__ volatile(
+      "svc 0\n\t"
+      "cbnz x0, 1f\n\t"
+      "mov x29, xzr\n\t"
+      "mov x0, x10\n\t"
+      "blr x9\n\t"
+      "brk 1\n"
+      "1:"
+      : "+r"(x0)
+      : "r"(x1), "r"(x8), "r"(x9), "r"(x10)
+      : "memory");
+  return x0;
+#endif
+}
+
+// Says which call failed and ends. The host side knows the step.
+[[noreturn]] void give_up(const ChildStart& start, Errno error) noexcept {
+  stage::Report report{stage::Report::kFailed, start.step, error.value, 0, 0};
+  sys::write(start.socket, &report, sizeof report);
+  sys::exit_group(stage::kStageFailed);
+}
+
+std::uint64_t flags_of(const Namespaces& namespaces) {
+  std::uint64_t flags = CLONE_PIDFD | CLONE_INTO_CGROUP | CLONE_CLEAR_SIGHAND | CLONE_NEWNS | CLONE_NEWPID;
+  if (namespaces.user) flags |= CLONE_NEWUSER;
+  if (namespaces.network) flags |= CLONE_NEWNET;
+  if (namespaces.ipc) flags |= CLONE_NEWIPC;
+  if (namespaces.uts) flags |= CLONE_NEWUTS;
+  if (namespaces.cgroup) flags |= CLONE_NEWCGROUP;
+  flags |= namespaces.time ? CLONE_NEWTIME : CLONE_VM;
+  return flags;
+}
+
+}  // namespace
+
+ChildMemory::~ChildMemory() {
+  if (stack_) sys::munmap(stack_, kStack);
+}
+
+Result<Child> ChildMemory::clone(const Namespaces& namespaces, int cgroup, const ChildStart& start) {
+  start_ = start;
+  const auto digits = [](char* text, int number) { *std::to_chars(text, text + 11, number).ptr = '\0'; };
+  digits(socket_digits_, start.socket);
+  digits(plan_digits_, start.plan);
+  static char name[] = "convox:[stage]";  // what ps shows of a launch that hangs
+  argv_[0] = name;
+  argv_[1] = socket_digits_;
+  argv_[2] = plan_digits_;
+#ifdef CONVOX_FAULTS
+  envp_[0] = faults::environment();
+#endif
+
+  const long stack = sys::mmap(nullptr, kStack, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK, -1, 0);
+  TRY(check(stack > -4096 && stack < 0 ? stack : 0, "mmap", "the child's stack"));
+  stack_ = reinterpret_cast<void*>(stack);
+
+  // Before the child exists: a container's root could otherwise trace it, or open what it has open, until the
+  // unreadable stage takes over. It is per memory, so it would be in the child too late.  ptrace(2), PR_SET_DUMPABLE
+  TRY(check(sys::prctl(PR_SET_DUMPABLE, 0), "prctl", "PR_SET_DUMPABLE"));
+  int pidfd = -1;
+  clone_args args{};
+  args.flags = flags_of(namespaces);
+  args.pidfd = reinterpret_cast<std::uint64_t>(&pidfd);
+  args.exit_signal = SIGCHLD;
+  args.stack = reinterpret_cast<std::uint64_t>(stack_);
+  args.stack_size = kStack;
+  args.cgroup = static_cast<std::uint64_t>(cgroup);
+  const long pid = TRY(check(clone_onto(&args, &ChildMemory::live, this), "clone3", ""));
+  return Child{UniqueFd(pidfd), static_cast<int>(pid)};
+}
+
+// The child, from its first instruction to the stage. An execve by an id that has no mapping drops every capability, so
+// with a user namespace it waits for the maps and becomes the namespace's root first.  user_namespaces(7),
+// "Capabilities"
+void ChildMemory::live(void* self) noexcept {
+  auto& memory = *static_cast<ChildMemory*>(self);
+  const ChildStart& start = memory.start_;
+  if (start.mapped) {
+    char go = 0;
+    long got = 0;
+    do got = sys::read(start.socket, &go, 1);
+    while (got == -EINTR);
+    if (got != 1) sys::exit_group(stage::kStageFailed);  // the host side is gone
+    if (const long rc = sys::setresgid(0, 0, 0); rc < 0) give_up(start, Errno(rc));
+    if (const long rc = sys::setresuid(0, 0, 0); rc < 0) give_up(start, Errno(rc));
+  }
+  for (int fd = 0; fd < 3; ++fd)
+    if (const long rc = sys::dup3(start.stdio[fd], fd, 0); rc < 0) give_up(start, Errno(rc));
+  // Everything that we ever open is close-on-exec; the two that the stage shall have are not, in this copy of the
+  // table.
+  for (const int fd : {start.socket, start.plan})
+    if (const long rc = sys::fcntl(fd, F_SETFD, 0); rc < 0) give_up(start, Errno(rc));
+  const long failed = sys::execveat(start.stage, "", memory.argv_, memory.envp_, AT_EMPTY_PATH);
+  give_up(start, Errno(failed));
+}
+
+}  // namespace convox::runtime

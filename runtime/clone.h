@@ -1,0 +1,49 @@
+// How is the child made: one clone3 into every new namespace, sharing our memory until it executes the stage?
+//
+// CLONE_VM spares the copy of the page tables, the largest part of a clone; with a stack of its own the child may run
+// beside us. For as long as it does, it makes raw system calls and touches nothing that we may change: no heap, no
+// errno, no locks. A time namespace cannot be had together with CLONE_VM (EINVAL), so then the memory is copied.
+// clone(2)
+#pragma once
+#include "runtime/base/result.h"
+#include "runtime/base/unique_fd.h"
+#include "runtime/container_config.h"
+
+namespace convox::runtime {
+
+// What the child needs, all of it made before the clone. Must stay as it is until the stage says hello.
+struct ChildStart {
+  int socket = -1;  // its end of the report socket
+  int stage = -1;   // the sealed stage
+  int plan = -1;    // the sealed plan
+  int stdio[3] = {-1, -1, -1};
+  bool mapped = false;     // wait for the id maps
+  std::uint32_t step = 0;  // the number of this step, for its reports
+};
+
+struct Child {
+  UniqueFd pidfd;
+  int pid = -1;
+};
+
+// The stack and the argument vector of the child; owned by the caller, who must not destroy it before the stage runs.
+class ChildMemory {
+ public:
+  ChildMemory() = default;
+  ~ChildMemory();
+  ChildMemory(const ChildMemory&) = delete;
+  ChildMemory& operator=(const ChildMemory&) = delete;
+  // `cgroup` is the directory of the leaf the child is born in.
+  Result<Child> clone(const Namespaces& namespaces, int cgroup, const ChildStart& start);
+
+ private:
+  [[noreturn]] static void live(void* self) noexcept;
+
+  void* stack_ = nullptr;
+  ChildStart start_;
+  char socket_digits_[12] = {}, plan_digits_[12] = {};
+  char* argv_[4] = {};
+  char* envp_[2] = {};
+};
+
+}  // namespace convox::runtime

@@ -1,0 +1,76 @@
+// Which containers exist, whose supervisor lives, and how is one undone?
+//
+//   RUN/c/<id>/          a container; flock on this directory: its supervisor lives
+//   RUN/c/<id>/state.json, hosts, hostname, resolv.conf
+//   RUN/c/<id>/ids       a link whose target is the <n> of its lease
+//   RUN/ids/<n>          holds the id of the container that leased host ids 524288 + n * 65536 and the 65,535 after it
+//   ROOT/containers/<id>/{upper,work}
+//
+// Everything a container owns is named by its id, so undoing needs no memory of what was done: `dispose` removes what
+// it finds, in reverse order of the launch, and what is not there is not an error. An error, a signal and a kill -9 all
+// end in it. Liveness is a lock, not a pid: the kernel releases it however its holder ends.  flock(2)
+#pragma once
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "cgroups/hierarchy.h"
+#include "rootfs/store.h"
+#include "runtime/record.h"
+
+namespace convox::runtime {
+
+inline constexpr std::uint32_t kFirstHostId = 524288;
+inline constexpr std::uint32_t kIdsEach = 65536;
+
+// A container that this process holds: nobody else launches, reaps or removes it meanwhile.
+struct Claim {
+  std::string id;
+  UniqueFd directory;  // RUN/c/<id>, locked
+};
+
+class Containers {
+ public:
+  // `run` is CONVOX_RUN. The directories are made where missing, 0700.
+  static Result<Containers> open(const std::string& run, rootfs::Store store);
+
+  // A new id that no container has, its directory made and locked.
+  [[nodiscard]] Result<Claim> claim_new() const;
+  [[nodiscard]] Result<> write(const Claim& claim, const Record& record) const;
+
+  // The first host id of a range of kIdsEach that no other container has and that /etc/subuid and /etc/subgid give to
+  // nobody.
+  [[nodiscard]] Result<std::uint32_t> lease_ids(const Claim& claim) const;
+
+  // Ends and removes everything of the container: processes, cgroup, storage, leases, record. Goes on past errors and
+  // returns the first. May be repeated.
+  [[nodiscard]] Result<> dispose(const Claim& claim, const cgroups::Hierarchy& hierarchy) const;
+
+  // Disposes of containers whose supervisor died. Kept ones stay, unless `kept`. The ids of those disposed of.
+  [[nodiscard]] Result<std::vector<std::string>> reap(const cgroups::Hierarchy& hierarchy, bool kept = false) const;
+
+  // Records that can be read, of containers whose supervisor lives or not.
+  [[nodiscard]] Result<std::vector<Record>> list() const;
+
+  [[nodiscard]] const rootfs::Store& store() const { return store_; }
+  [[nodiscard]] const std::string& run_path() const { return run_path_; }
+  // RUN/seccomp, for compiled filters.
+  [[nodiscard]] Result<UniqueFd> filter_cache() const;
+
+ private:
+  Containers(std::string run_path, UniqueFd run, UniqueFd containers, UniqueFd ids, rootfs::Store store)
+      : run_path_(std::move(run_path)),
+        run_(std::move(run)),
+        containers_(std::move(containers)),
+        ids_(std::move(ids)),
+        store_(std::move(store)) {}
+  // Locks RUN/c/<id>; nothing if another process holds it or it is gone.
+  [[nodiscard]] Result<std::optional<Claim>> try_claim(const std::string& id) const;
+  [[nodiscard]] Result<> release_ids(const Claim& claim) const;
+
+  std::string run_path_;
+  UniqueFd run_, containers_, ids_;
+  rootfs::Store store_;
+};
+
+}  // namespace convox::runtime

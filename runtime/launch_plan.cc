@@ -1,0 +1,108 @@
+#include "runtime/launch_plan.h"
+
+#include <algorithm>
+
+namespace convox::runtime {
+namespace {
+
+constexpr std::size_t kMostLayers = 110;  // fsconfig(2) takes strings of 255 bytes, and overlay all lower layers in one
+constexpr std::size_t kMostVolumes = 64;
+
+Result<> check_paths(const ContainerConfig& config) {
+  auto check = [](std::string_view what, std::string_view path) -> Result<> {
+    if (path.empty() || path[0] != '/') return invalid(cat(what, " \"", path, "\" is not an absolute path"));
+    if (path.size() > 4095) return invalid(cat(what, " is longer than 4095 bytes"));
+    if (path.find('\0') != std::string_view::npos) return invalid(cat(what, " has a NUL byte"));
+    return ok();
+  };
+  TRY(check("working directory", config.directory));
+  for (const Volume& volume : config.volumes) {
+    TRY(check("volume source", volume.source));
+    TRY(check("volume target", volume.target));
+    // Our own mounts are not for covering. Below /proc nothing is: a file there would no longer be the kernel's.
+    for (const std::string_view ours : {"/", "/proc", "/sys", "/dev"})
+      if (volume.target == ours || (ours == "/proc" && volume.target.starts_with("/proc/")))
+        return invalid(cat("a volume cannot be mounted at ", volume.target));
+  }
+  for (const Tmpfs& tmpfs : config.tmpfs) TRY(check("tmpfs target", tmpfs.target));
+  return ok();
+}
+
+Result<> check_config(const ContainerConfig& config) {
+  if (config.argv.empty() || config.argv[0].empty()) return invalid("no command given, and the image has none");
+  if (config.layers.empty()) return invalid("the image has no layers");
+  if (config.layers.size() > kMostLayers)
+    return invalid(
+        cat("the image has ", config.layers.size(), " layers; overlayfs takes ", kMostLayers, " in one mount"));
+  if (config.volumes.size() > kMostVolumes) return invalid(cat("more than ", kMostVolumes, " volumes"));
+  for (const std::string& entry : config.env)
+    if (entry.find('=') == std::string::npos || entry[0] == '=')
+      return invalid(cat("environment entry without a name: ", entry));
+  return check_paths(config);
+}
+
+// Without it no capability of the list exists on this host side: asking for it would fail at the last step.
+security::CapabilitySet obtainable(const ContainerConfig& config, const Host& host) {
+  return config.namespaces.user ? config.capabilities : config.capabilities & host.bounding_capabilities;
+}
+
+}  // namespace
+
+Result<LaunchPlan> plan_launch(ContainerConfig config, const Host& host, std::string_view filter) {
+  TRY(check_host(host));
+  TRY(check_config(config));
+  TRY(cgroups::check_limits(config.limits, host.cgroups));
+  if (config.namespaces.user && !host.user_namespaces())
+    return invalid("user namespaces are forbidden here (/proc/sys/user/max_user_namespaces is 0)")
+        .advise("--userns host runs without one");
+  if (config.namespaces.user && !host.idmapped_layers())
+    return invalid(cat("kernel ", host.kernel_release, " cannot idmap the layers of an image, which takes Linux 5.19"))
+        .advise("--userns host runs without a user namespace");
+  config.capabilities = obtainable(config, host);
+
+  LaunchPlan plan;
+  const bool mapped = config.namespaces.user;
+  const cgroups::Limits limits = cgroups::with_defaults(config.limits, host.cgroups);
+  std::vector<cgroups::Setting> settings = cgroups::settings(limits);
+  const auto memory =
+      std::find_if(settings.begin(), settings.end(), [](const auto& s) { return s.file == "memory.max"; });
+
+  plan.before.emplace_back(WriteRecord{});  // first of all: what it names can be undone by whoever reads it
+  if (mapped) plan.before.emplace_back(LeaseIds{});
+  plan.before.emplace_back(MakeStorage{});
+  plan.before.emplace_back(WriteIdentityFiles{!config.namespaces.network});
+  std::optional<LimitMemory> limit_memory;
+  if (memory != settings.end()) {
+    limit_memory = LimitMemory{*memory};
+    settings.erase(memory);
+  }
+  plan.before.emplace_back(MakeCgroup{cat("convox/", config.id), cgroups::needed(limits), std::move(settings)});
+  plan.before.emplace_back(OpenStdio{config.terminal});
+  plan.before.emplace_back(SealPrograms{host.executable_memfd_flag()});
+  plan.before.emplace_back(CloneChild{config.namespaces});
+
+  std::vector<HostStep>& meanwhile = plan.meanwhile;
+  if (mapped) {
+    meanwhile.emplace_back(WriteIdMaps{});
+    meanwhile.emplace_back(LetStageBegin{});  // as early as the maps allow: the stage starts while we mount
+  }
+  // Copies of the host's mounts can only be made until AttachLayers leaves the host's mount namespace.
+  meanwhile.emplace_back(OpenIdentityFiles{});
+  if (!config.namespaces.network) meanwhile.emplace_back(OpenSysfs{});
+  for (const Volume& volume : config.volumes) meanwhile.emplace_back(OpenVolume{volume, mapped});
+  meanwhile.emplace_back(MakeDevices{});
+  meanwhile.emplace_back(AttachLayers{config.layers, mapped});
+  meanwhile.emplace_back(MountOverlay{config.keep});
+  meanwhile.emplace_back(AwaitStage{});
+  meanwhile.emplace_back(ResetScheduling{});  // while memory is shared, a new OOM score would be ours too
+  // The child shared our memory until it executed the stage: a limit in force before that kills us both.
+  if (limit_memory) meanwhile.emplace_back(*limit_memory);
+  meanwhile.emplace_back(HandOver{});
+  meanwhile.emplace_back(AwaitPayload{});
+
+  plan.stage = plan_stage(config, host, config.seccomp ? filter : std::string_view());
+  plan.config = std::move(config);
+  return plan;
+}
+
+}  // namespace convox::runtime

@@ -1,0 +1,34 @@
+// What does the host remember of a container?
+//
+// One JSON file, RUN/c/<id>/state.json, written before the first side effect and naming everything that will exist; so
+// whoever finds it after a kill -9 can undo it all. Replaced as a whole by rename, never changed in place.
+#pragma once
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "runtime/base/result.h"
+
+namespace convox::runtime {
+
+enum class Phase { kCreating, kRunning, kStopped };
+
+struct Record {
+  std::string id, app, service, release;
+  std::vector<std::string> command;  // as the user wrote it
+  Phase phase = Phase::kCreating;
+  std::string boot_id;              // process ids of another boot mean nothing
+  int pid = 0;                      // of the container's PID 1, once it runs
+  std::int64_t started = 0;         // seconds since 1970
+  int status = 0;                   // exit status, once stopped
+  std::string cgroup;               // below the hierarchy's root
+  std::vector<std::string> layers;  // chain ids that it stands on: not to be swept away
+  bool keep = false;
+};
+
+std::string print(const Record& record);
+Result<Record> parse_record(std::string_view text);
+std::string_view name(Phase phase);
+
+}  // namespace convox::runtime

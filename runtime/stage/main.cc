@@ -1,0 +1,154 @@
+// What happens between clone3 and the payload's execve?
+//
+// This program: small, static, without heap, exceptions or locks, executed from a sealed memfd inside the new
+// namespaces. The host's binary is never mapped there, so no payload can reach it (CVE-2019-5736). It maps the plan,
+// performs its steps in order, and the last step is the payload. Anything that fails goes to the host side as (step,
+// errno): it holds the same plan, and the words.
+//
+// argv: the program's name, the number of the report socket, the number of the plan's descriptor.
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/memfd.h>
+#include <linux/prctl.h>
+#include <linux/stat.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <time.h>
+
+#include "runtime/stage/stage.h"
+
+namespace convox::stage {
+namespace {
+
+Stage the_stage;  // static: no stack frame and no heap holds it
+
+constexpr int kNotOurs = 126;  // started by somebody else, such as a payload that executes /proc/self/exe
+constexpr int kSeals = F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE;
+
+std::uint64_t now() noexcept {
+  timespec time{};
+  sys::clock_gettime(CLOCK_MONOTONIC, &time);
+  return static_cast<std::uint64_t>(time.tv_sec) * 1'000'000'000U + static_cast<std::uint64_t>(time.tv_nsec);
+}
+
+int parse_descriptor(const char* text) noexcept {
+  std::uint32_t number = 0;
+  return parse_id(text, &number) && number < 1'000'000 ? static_cast<int>(number) : -1;
+}
+
+bool is_socket(int fd) noexcept {
+  struct statx st {};
+  return sys::statx(fd, "", AT_EMPTY_PATH, STATX_TYPE, &st) == 0 && (st.stx_mode & S_IFMT) == S_IFSOCK;
+}
+
+}  // namespace
+
+Errno PlanView::map(int fd) noexcept {
+  const long seals = sys::fcntl(fd, F_GET_SEALS);
+  if (seals < 0) return Errno(seals);
+  if ((seals & kSeals) != kSeals) return Errno(-EPERM);
+  struct statx st {};
+  if (const long rc = sys::statx(fd, "", AT_EMPTY_PATH, STATX_SIZE, &st); rc < 0) return Errno(rc);
+  size_ = static_cast<std::size_t>(st.stx_size);
+  if (size_ < sizeof(Head)) return Errno(-EINVAL);
+  // Private and writable: the pointers for execve are filled in, and the memfd stays as it was.
+  const long at = sys::mmap(nullptr, size_, PROT_READ | PROT_WRITE, MAP_PRIVATE, fd, 0);
+  if (at < 0 && at > -4096) return Errno(at);
+  bytes_ = reinterpret_cast<char*>(at);
+  if (head().magic != kMagic || head().version != kVersion || head().size != size_) return Errno(-EINVAL);
+  for (std::uint32_t i = 0; i < head().step_count; ++i)
+    if (step(i).index() >= std::variant_size_v<Step>) return Errno(-EINVAL);
+  return {};
+}
+
+const void* PlanView::at(std::uint32_t offset, std::size_t size, std::size_t alignment) const noexcept {
+  if (offset > size_ || size > size_ - offset || offset % alignment != 0) sys::exit_group(kStageFailed);
+  return bytes_ + offset;
+}
+
+const void* PlanView::in_texts(std::uint32_t offset, std::size_t size, std::size_t alignment) const noexcept {
+  if (offset > size_) sys::exit_group(kStageFailed);
+  return at(head().texts_at + offset, size, alignment);
+}
+
+const Step& PlanView::step(std::uint32_t index) const noexcept {
+  return static_cast<const Step*>(
+      at(head().steps_at, std::size_t{head().step_count} * sizeof(Step), alignof(Step)))[index];
+}
+
+const char* PlanView::text(Text text) const noexcept {
+  const auto* start = static_cast<const char*>(in_texts(text.at, std::size_t{text.size} + 1, 1));
+  if (start[text.size] != '\0') sys::exit_group(kStageFailed);
+  return start;
+}
+
+Text PlanView::item(Texts list, std::uint32_t index) const noexcept {
+  return static_cast<const Text*>(in_texts(list.at, std::size_t{list.count} * sizeof(Text), alignof(Text)))[index];
+}
+
+char** PlanView::pointers(std::size_t count) noexcept {
+  return static_cast<char**>(const_cast<void*>(at(head().pointers_at, count * sizeof(char*), alignof(char*))));
+}
+
+void Stage::report(const Report& report, int descriptor) noexcept {
+  iovec data{const_cast<Report*>(&report), sizeof report};
+  alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int))] = {};
+  msghdr message{};
+  message.msg_iov = &data;
+  message.msg_iovlen = 1;
+  if (descriptor >= 0) {
+    message.msg_control = control;
+    message.msg_controllen = sizeof control;
+    cmsghdr* part = CMSG_FIRSTHDR(&message);
+    part->cmsg_level = SOL_SOCKET;
+    part->cmsg_type = SCM_RIGHTS;
+    part->cmsg_len = CMSG_LEN(sizeof(int));
+    *reinterpret_cast<int*>(CMSG_DATA(part)) = descriptor;
+  }
+  long sent = 0;
+  do sent = sys::sendmsg(socket, &message, MSG_NOSIGNAL);
+  while (sent == -EINTR);
+  if (sent < 0) sys::exit_group(kStageFailed);  // nobody listens: the host side is gone, and so is the container
+}
+
+void Stage::fail(std::uint32_t step, Errno error) noexcept {
+  report({Report::kFailed, step, error.value, static_cast<std::uint32_t>(difference), 0});
+  sys::exit_group(kStageFailed);
+}
+
+[[noreturn]] void perform_plan(Stage& stage) noexcept {
+  const Head& head = stage.plan.head();
+  for (std::uint32_t i = 0; i < head.step_count; ++i) {
+    const std::uint32_t number = head.first_number + i;
+    const Step& step = stage.plan.step(i);
+    const std::uint64_t start = head.traced ? now() : 0;
+    // CloseOnExec sends the last packet that a filter cannot forbid; what follows is seen from outside.
+    const Errno error = std::visit([&](const auto& deed) noexcept { return perform(deed, stage); }, step);
+    if (error) stage.fail(number, error);
+    if (head.traced && !stage.filtered) stage.report({Report::kStepDone, number, 0, 0, now() - start});
+  }
+  stage.fail(head.first_number + head.step_count, Errno(-EINVAL));  // a plan without an end
+}
+
+}  // namespace convox::stage
+
+// What std::string_view and std::variant call when they are misused. There is nothing to throw here.
+namespace std {
+[[noreturn]] void __throw_out_of_range_fmt(const char*, ...) { convox::sys::exit_group(convox::stage::kStageFailed); }
+}  // namespace std
+
+int main(int argc, char** argv) {
+  using namespace convox;
+  using namespace convox::stage;
+  const int socket = argc == 3 ? parse_descriptor(argv[1]) : -1;
+  const int plan = argc == 3 ? parse_descriptor(argv[2]) : -1;
+  if (socket < 3 || plan < 3 || !is_socket(socket)) return kNotOurs;
+  // Execve made us dumpable; with a user namespace our unreadable executable protects us, without one this does.
+  // ptrace(2)
+  sys::prctl(PR_SET_DUMPABLE, 0);
+  if (the_stage.plan.map(plan)) return kNotOurs;
+  sys::close(plan);
+  the_stage.socket = socket;
+  the_stage.report({.kind = Report::kHello});
+  perform_plan(the_stage);
+}

@@ -1,0 +1,175 @@
+// How does the container's file system come about?
+//
+// Every mount is built detached and attached by descriptor (fsopen, fsmount, open_tree, mount_setattr, move_mount): no
+// path is walked twice, and the container never sees a mount whose flags are still to be set.
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/mount.h>
+#include <linux/stat.h>
+
+#include "runtime/stage/stage.h"
+
+namespace convox::stage {
+namespace {
+
+constexpr int kDetach = 2;  // MNT_DETACH, which only <sys/mount.h> has; that one clashes with <linux/mount.h>
+constexpr unsigned kByDescriptor = MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH;
+
+// Sets one option, KEY=VALUE or KEY, cut here because the kernel wants the two apart.  fsconfig(2)
+long set_option(int context, std::string_view option) noexcept {
+  char key[64];
+  const std::string_view name = option.substr(0, option.find('='));
+  if (name.size() >= sizeof key) return -EINVAL;
+  for (std::size_t at = 0; at < name.size(); ++at) key[at] = name[at];
+  key[name.size()] = '\0';
+  if (name.size() == option.size()) return sys::fsconfig(context, FSCONFIG_SET_FLAG, key, nullptr, 0);
+  return sys::fsconfig(context, FSCONFIG_SET_STRING, key, option.data() + name.size() + 1, 0);
+}
+
+// A detached mount of a new instance of `type`, or -errno. `option(i)` gives a NUL-terminated view of the i-th option.
+template <class Option>
+long new_filesystem(const char* type, std::uint32_t options, Option option, std::uint64_t attributes) noexcept {
+  const long opened = sys::fsopen(type, FSOPEN_CLOEXEC);
+  const UniqueFd context(opened);
+  if (!context) return opened;
+  for (std::uint32_t i = 0; i < options; ++i)
+    if (const long rc = set_option(context.get(), option(i)); rc < 0) return rc;
+  if (const long rc = sys::fsconfig(context.get(), FSCONFIG_CMD_CREATE, nullptr, nullptr, 0); rc < 0) return rc;
+  return sys::fsmount(context.get(), FSMOUNT_CLOEXEC, static_cast<unsigned>(attributes));
+}
+
+constexpr std::uint64_t kInert = MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC;
+
+// The read-only directory that covers every masked one: a single inode, so that even a hole in "read-only" has no room.
+Errno attach_empty_directory(Stage& stage, const UniqueFd& target) noexcept {
+  constexpr std::string_view options[] = {"mode=555", "nr_blocks=1", "nr_inodes=1"};
+  const long made = new_filesystem(
+      "tmpfs", 3, [&](std::uint32_t i) { return options[i]; }, kInert);
+  if (made < 0) return Errno(made);
+  UniqueFd tree(made);
+  const Errno error = attach(stage, tree.get(), target, kInert, false);
+  if (!error) stage.empty_directory = tree.release();
+  return error;
+}
+
+// Shows the mount behind `source` (a descriptor in this mount namespace) once more, at `target`.
+Errno bind(Stage& stage, int source, const UniqueFd& target, std::uint64_t attributes) noexcept {
+  const long cloned = sys::open_tree(source, "", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_EMPTY_PATH);
+  if (cloned < 0) return Errno(cloned);
+  const UniqueFd tree(cloned);
+  mount_attr set{};
+  set.attr_set = attributes;
+  if (const long rc = sys::mount_setattr(tree.get(), "", AT_EMPTY_PATH, &set, sizeof set); rc < 0) return Errno(rc);
+  return attach(stage, tree.get(), target, attributes, false);
+}
+
+}  // namespace
+
+Errno note_mount(Stage& stage, int tree, std::uint64_t attributes, bool whole) noexcept {
+  if (stage.mount_count == kMaxMounts) return Errno(-E2BIG);
+  struct statx st {};
+  if (const long rc = sys::statx(tree, "", AT_EMPTY_PATH, STATX_MNT_ID, &st); rc < 0) return Errno(rc);
+  if (!(st.stx_mask & STATX_MNT_ID)) return Errno(-ENOSYS);
+  stage.mounts[stage.mount_count++] = {st.stx_mnt_id, attributes, whole, false};
+  return {};
+}
+
+Errno attach(Stage& stage, int tree, const UniqueFd& target, std::uint64_t attributes, bool whole) noexcept {
+  if (const long rc = sys::move_mount(tree, "", target.get(), "", kByDescriptor); rc < 0) return Errno(rc);
+  return note_mount(stage, tree, attributes, whole);
+}
+
+Errno bind_console(Stage& stage, int slave, const UniqueFd& console) noexcept {
+  return bind(stage, slave, console, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC);
+}
+
+// A new mount namespace is a copy, and copies of shared mounts still pass events to each other: what we mount would
+// appear on the host. Slave: the host's unmounts reach us, nothing of ours goes back.  mount_namespaces(7)
+Errno perform(const UnshareMounts&, Stage&) noexcept {
+  return Errno(sys::mount(nullptr, "/", nullptr, MS_REC | MS_SLAVE, nullptr));
+}
+
+// The root is attached on top of "/" of the copied namespace: a place that always exists. pivot_root wants a mount
+// point.
+Errno perform(const AttachRoot& step, Stage& stage) noexcept {
+  const int tree = stage.slots[step.tree.index % kMaxSlots];
+  const long rc = sys::move_mount(tree, "", AT_FDCWD, "/", MOVE_MOUNT_F_EMPTY_PATH);
+  if (rc < 0) return Errno(rc);
+  stage.root = tree;
+  if (const long moved = sys::fchdir(tree); moved < 0) return Errno(moved);
+  return note_mount(stage, tree, MOUNT_ATTR_NODEV, false);
+}
+
+Errno perform(const MountNew& step, Stage& stage) noexcept {
+  Errno error;
+  const UniqueFd target = open_target(stage, stage.plan.text(step.target), step.kind, &error);
+  if (!target) return error;
+  const auto option = [&](std::uint32_t i) { return stage.plan.view(stage.plan.item(step.options, i)); };
+  const long made = new_filesystem(stage.plan.text(step.type), step.options.count, option, step.attributes);
+  if (made < 0) return Errno(made);
+  UniqueFd tree(made);
+  error = attach(stage, tree.get(), target, step.attributes, false);
+  if (!error && stage.plan.view(step.type) == "proc") stage.proc = tree.release();
+  return error;
+}
+
+Errno perform(const AttachTree& step, Stage& stage) noexcept {
+  Errno error;
+  const UniqueFd target = open_target(stage, stage.plan.text(step.target), step.kind, &error);
+  if (!target) return error;
+  int& slot = stage.slots[step.tree.index % kMaxSlots];
+  const UniqueFd tree(slot);
+  slot = -1;
+  return attach(stage, tree.get(), target, step.attributes, step.whole);
+}
+
+// pivot_root(".", "."): the old root ends up on top of the new one, from where it is detached with all that was below
+// it. No directory is needed for it, and nothing of the host stays reachable.  pivot_root(2), NOTES
+Errno perform(const PivotRoot&, Stage& stage) noexcept {
+  if (const long rc = sys::fchdir(stage.root); rc < 0) return Errno(rc);
+  if (const long rc = sys::pivot_root(".", "."); rc < 0) return Errno(rc);
+  if (const long rc = sys::umount2(".", kDetach); rc < 0) return Errno(rc);
+  return Errno(sys::chdir("/"));
+}
+
+Errno perform(const MakeDirectory& step, Stage& stage) noexcept {
+  Errno error;
+  open_target(stage, stage.plan.text(step.path), Target::kDirectory, &error);
+  return error;
+}
+
+// ENOENT is the one error that may be passed over: this kernel has no such file, so there is nothing to hide.
+Errno perform(const Mask& step, Stage& stage) noexcept {
+  Errno error;
+  const UniqueFd target = open_inside(stage, stage.plan.text(step.path), O_PATH | O_NOFOLLOW, true, &error);
+  if (!target) return error.value == ENOENT ? Errno() : error;
+  struct statx st {};
+  if (const long rc = sys::statx(target.get(), "", AT_EMPTY_PATH, STATX_TYPE, &st); rc < 0) return Errno(rc);
+  if ((st.stx_mode & S_IFMT) == S_IFDIR) {
+    if (stage.empty_directory < 0) return attach_empty_directory(stage, target);
+    return bind(stage, stage.empty_directory, target, kInert);
+  }
+  // Our own null device, checked by its numbers: an image that made /dev/null a link once chose what the mask showed
+  // (CVE-2025-31133). NODEV must stay clear, or opening the mask would fail instead of reading as empty.
+  const UniqueFd null = open_inside(stage, "/dev/null", O_PATH | O_NOFOLLOW, true, &error);
+  if (!null) return error;
+  if (const long rc = sys::statx(null.get(), "", AT_EMPTY_PATH, STATX_TYPE, &st); rc < 0) return Errno(rc);
+  if ((st.stx_mode & S_IFMT) != S_IFCHR || st.stx_rdev_major != 1 || st.stx_rdev_minor != 3) return Errno(-ENODEV);
+  return bind(stage, null.get(), target, MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC);
+}
+
+Errno perform(const ReadOnly& step, Stage& stage) noexcept {
+  Errno error;
+  const UniqueFd target = open_inside(stage, stage.plan.text(step.path), O_PATH | O_NOFOLLOW, true, &error);
+  if (!target) return error.value == ENOENT ? Errno() : error;
+  return bind(stage, target.get(), target, kInert);
+}
+
+Errno perform(const ReadOnlyRoot&, Stage& stage) noexcept {
+  mount_attr set{};
+  set.attr_set = MOUNT_ATTR_RDONLY;
+  stage.mounts[0].attributes |= MOUNT_ATTR_RDONLY;  // the root is the first mount of every plan
+  return Errno(sys::mount_setattr(stage.root, "", AT_EMPTY_PATH, &set, sizeof set));
+}
+
+}  // namespace convox::stage

@@ -1,0 +1,139 @@
+// How does the stage open things in a root that somebody else filled?
+//
+// With openat2(2): RESOLVE_IN_ROOT makes the kernel treat the container's root as "/" during the whole walk, so that no
+// link can lead out and nothing can be swapped between a check and a use (CVE-2021-30465). Where openat2 is missing, a
+// walk of our own follows no links at all: stricter, never weaker.
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/openat2.h>
+#include <linux/stat.h>
+
+#include "runtime/stage/stage.h"
+
+namespace convox::stage {
+namespace {
+
+constexpr int kRaces = 128;            // EAGAIN: a rename elsewhere may have disturbed the walk. openat2(2)
+constexpr std::size_t kLongest = 255;  // of one component
+
+// Takes the next component off `path`; false at its end.
+bool next_component(const char** path, char* name, Errno* error) noexcept {
+  while (**path == '/') ++*path;
+  std::size_t size = 0;
+  for (; (*path)[size] != '\0' && (*path)[size] != '/'; ++size) {
+    if (size == kLongest) {
+      *error = Errno(-ENAMETOOLONG);
+      return false;
+    }
+    name[size] = (*path)[size];
+  }
+  name[size] = '\0';
+  *path += size;
+  return size > 0;
+}
+
+long walk_without_links(int root, const char* path, int flags) noexcept {
+  char name[kLongest + 1];
+  Errno error;
+  UniqueFd here(sys::openat(root, ".", O_PATH | O_CLOEXEC | O_DIRECTORY));
+  while (here && next_component(&path, name, &error)) {
+    if (name[0] == '.' && name[1] == '.' && name[2] == '\0') return -EXDEV;
+    const bool last = *path == '\0';
+    const long fd = sys::openat(here.get(), name, (last ? flags : O_PATH) | O_NOFOLLOW | O_CLOEXEC);
+    if (fd < 0) return fd;
+    here.reset(static_cast<int>(fd));
+    struct statx st {};
+    if (const long rc = sys::statx(here.get(), "", AT_EMPTY_PATH, STATX_TYPE, &st); rc < 0) return rc;
+    if ((st.stx_mode & S_IFMT) == S_IFLNK) return -ELOOP;
+  }
+  return error ? -error.value : here.release();
+}
+
+long resolve(int root, const char* path, int flags, bool plain) noexcept {
+  open_how how{};
+  how.flags = static_cast<unsigned>(flags | O_CLOEXEC);
+  how.resolve = RESOLVE_NO_MAGICLINKS | (plain ? RESOLVE_NO_SYMLINKS | RESOLVE_BENEATH : RESOLVE_IN_ROOT);
+  if (plain)
+    while (*path == '/') ++path;  // RESOLVE_BENEATH refuses absolute paths
+  if (*path == '\0') path = ".";
+  long fd = -EAGAIN;
+  for (int race = 0; race < kRaces && fd == -EAGAIN; ++race) fd = sys::openat2(root, path, &how, sizeof how);
+  return fd == -ENOSYS ? walk_without_links(root, path, flags) : fd;
+}
+
+// Makes `path`, whose parent may be missing too. Each round makes one component of the way and starts over, so that
+// nothing is remembered that a rename could have moved.
+Errno make_missing(int root, const char* path, Target kind) noexcept {
+  const bool plain = kind == Target::kPlainDirectory;
+  char way[4096];
+  std::size_t end = 0;
+  for (const char* at = path; *at != '\0';) {
+    while (*at == '/') ++at;
+    const std::size_t parent = end;
+    if (end + 1 >= sizeof way) return Errno(-ENAMETOOLONG);
+    way[end++] = '/';
+    const std::size_t name = end;
+    for (; *at != '\0' && *at != '/'; ++at) {
+      if (end + 1 >= sizeof way) return Errno(-ENAMETOOLONG);
+      way[end++] = *at;
+    }
+    if (name == end) break;  // a trailing slash
+    way[end] = '\0';
+    const UniqueFd there(resolve(root, way, O_PATH, plain));
+    if (there) continue;
+    way[parent] = '\0';
+    const UniqueFd dir(resolve(root, way, O_PATH | O_DIRECTORY, plain));
+    if (!dir) return Errno(-ENOTDIR);
+    const char* rest = at;
+    while (*rest == '/') ++rest;
+    const bool file = *rest == '\0' && kind == Target::kFile;
+    const long made =
+        file ? sys::mknodat(dir.get(), way + name, S_IFREG | 0644, 0) : sys::mkdirat(dir.get(), way + name, 0755);
+    if (made < 0 && made != -EEXIST) return Errno(made);
+    way[parent] = '/';
+  }
+  return {};
+}
+
+}  // namespace
+
+UniqueFd open_inside(const Stage& stage, const char* path, int flags, bool plain, Errno* error) noexcept {
+  const long result = resolve(stage.root, path, flags, plain);
+  *error = Errno(result);
+  return UniqueFd(result);
+}
+
+UniqueFd open_target(const Stage& stage, const char* path, Target kind, Errno* error) noexcept {
+  const bool plain = kind == Target::kPlainDirectory;
+  UniqueFd target = open_inside(stage, path, O_PATH, plain, error);
+  if (!target && error->value == ENOENT) {
+    *error = make_missing(stage.root, path, kind);
+    if (*error) return {};
+    target = open_inside(stage, path, O_PATH, plain, error);
+  }
+  if (!target) return {};
+  // A target of the wrong type would let an image choose what is covered: an error, not something to remove.
+  struct statx st {};
+  *error = Errno(sys::statx(target.get(), "", AT_EMPTY_PATH, STATX_TYPE, &st));
+  if (*error) return {};
+  const bool directory = (st.stx_mode & S_IFMT) == S_IFDIR;
+  if (directory != (kind != Target::kFile)) {
+    *error = Errno(directory ? -EISDIR : -ENOTDIR);
+    return {};
+  }
+  return target;
+}
+
+long read_full(int fd, char* buffer, std::size_t size) noexcept {
+  std::size_t got = 0;
+  while (got < size) {
+    const long n = sys::read(fd, buffer + got, size - got);
+    if (n == -EINTR) continue;
+    if (n < 0) return n;
+    if (n == 0) break;
+    got += static_cast<std::size_t>(n);
+  }
+  return static_cast<long>(got);
+}
+
+}  // namespace convox::stage

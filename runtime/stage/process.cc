@@ -1,0 +1,161 @@
+// How does the stage make itself a clean process, with a terminal, a name and limits?
+#include <asm/ioctls.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/if.h>
+#include <linux/keyctl.h>
+#include <linux/magic.h>
+#include <linux/prctl.h>
+#include <linux/resource.h>
+#include <linux/stat.h>
+#include <sys/socket.h>
+#include <sys/statfs.h>
+
+#include "runtime/stage/stage.h"
+
+namespace convox::stage {
+namespace {
+
+constexpr int kSignals = 64;
+constexpr int kKill = 9, kStop = 19;          // the two whose action cannot be set: sigaction(2)
+constexpr unsigned kPtySlaveMajor = 136;      // Documentation/admin-guide/devices.txt
+constexpr unsigned long kTimerSlack = 50000;  // nanoseconds, what PID 1 of the host starts with: prctl(2)
+
+}  // namespace
+
+Errno perform(const StartSession&, Stage&) noexcept { return Errno(sys::setsid()); }
+
+// Keys are found by name through the session keyring, and keyrings have no namespace: without one of its own the
+// payload would search the caller's. Only whoever possesses it may use it (0x3f000000: all for the possessor).
+// keyctl(2)
+Errno perform(const NewKeyring& step, Stage& stage) noexcept {
+  const char* name = stage.plan.text(step.name);
+  const long ring = sys::keyctl(KEYCTL_JOIN_SESSION_KEYRING, reinterpret_cast<unsigned long>(name));
+  if (ring == -ENOSYS) return {};  // a kernel without keyrings has nothing to share
+  if (ring < 0) return Errno(ring);
+  return Errno(sys::keyctl(KEYCTL_SETPERM, static_cast<unsigned long>(ring), 0x3f000000));
+}
+
+// Execve keeps ignored signals, the mask, the personality and more. A nohup'ed or niced caller must not shape the
+// payload.
+Errno perform(const CleanSlate& step, Stage& stage) noexcept {
+  struct {
+    unsigned long handler, flags, restorer, mask;
+  } by_default{};
+  for (int signal = 1; signal <= kSignals; ++signal)
+    if (signal != kKill && signal != kStop)
+      if (const long rc = sys::rt_sigaction(signal, &by_default, nullptr); rc < 0) return Errno(rc);
+  const unsigned long none = 0;
+  if (const long rc = sys::rt_sigprocmask(2 /* SIG_SETMASK */, &none, nullptr); rc < 0) return Errno(rc);
+  sys::umask(step.umask);
+  stage.umask = step.umask;
+  if (const long rc = sys::personality(0); rc < 0) return Errno(rc);
+  return Errno(sys::prctl(PR_SET_TIMERSLACK, kTimerSlack));
+}
+
+// The host side's mounts come as one packet of descriptors. Their number is part of the plan: one too few or too many,
+// and slot n would be another mount than the plan says.
+Errno perform(const Receive& step, Stage& stage) noexcept {
+  char byte = 0;
+  iovec data{&byte, 1};
+  alignas(cmsghdr) char control[CMSG_SPACE(sizeof stage.slots)] = {};
+  msghdr message{};
+  message.msg_iov = &data;
+  message.msg_iovlen = 1;
+  message.msg_control = control;
+  message.msg_controllen = sizeof control;
+  long got = 0;
+  do got = sys::recvmsg(stage.socket, &message, MSG_CMSG_CLOEXEC);
+  while (got == -EINTR);
+  if (got < 0) return Errno(got);
+  if (got == 0) return Errno(-ECONNRESET);  // the host side is gone
+  std::uint32_t count = 0;
+  for (cmsghdr* part = CMSG_FIRSTHDR(&message); part; part = CMSG_NXTHDR(&message, part)) {
+    if (part->cmsg_level != SOL_SOCKET || part->cmsg_type != SCM_RIGHTS) continue;
+    const auto* fds = reinterpret_cast<const int*>(CMSG_DATA(part));
+    for (std::size_t n = (part->cmsg_len - CMSG_LEN(0)) / sizeof(int), i = 0; i < n && count < kMaxSlots; ++i)
+      stage.slots[count++] = fds[i];
+  }
+  return Errno(count == step.slots && !(message.msg_flags & MSG_CTRUNC) ? 0 : -EPROTO);
+}
+
+// The terminal is a pty of the container's own devpts, never the user's: TIOCSTI on the user's would type commands into
+// the shell that started us (CVE-2017-5226). The slave comes from the master by ioctl, not by a /dev/pts name that the
+// image could have prepared (CVE-2025-52565).  ioctl_tty(2), pty(7)
+Errno perform(const OpenConsole&, Stage& stage) noexcept {
+  Errno error;
+  const UniqueFd master = open_inside(stage, "/dev/pts/ptmx", O_RDWR | O_NOCTTY, true, &error);
+  if (!master) return error;
+  struct statfs fs {};
+  if (const long rc = sys::fstatfs(master.get(), &fs); rc < 0) return Errno(rc);
+  if (static_cast<unsigned long>(fs.f_type) != DEVPTS_SUPER_MAGIC) return Errno(-ENOTTY);
+  int locked = 0;
+  if (const long rc = sys::ioctl(master.get(), TIOCSPTLCK, &locked); rc < 0) return Errno(rc);
+  const long peer = sys::ioctl(master.get(), TIOCGPTPEER, long{O_RDWR | O_NOCTTY | O_CLOEXEC});
+  if (peer < 0) return Errno(peer);
+  const UniqueFd slave(peer);
+  struct statx st {};
+  if (const long rc = sys::statx(slave.get(), "", AT_EMPTY_PATH, STATX_TYPE, &st); rc < 0) return Errno(rc);
+  if ((st.stx_mode & S_IFMT) != S_IFCHR || st.stx_rdev_major != kPtySlaveMajor) return Errno(-ENOTTY);
+
+  const UniqueFd console = open_target(stage, "/dev/console", Target::kFile, &error);
+  if (!console) return error;
+  if (error = bind_console(stage, slave.get(), console); error) return error;
+  if (const long rc = sys::ioctl(slave.get(), TIOCSCTTY, 0L); rc < 0) return Errno(rc);
+  for (int fd = 0; fd < 3; ++fd)
+    if (const long rc = sys::dup3(slave.get(), fd, 0); rc < 0) return Errno(rc);
+  stage.report({.kind = Report::kConsole}, master.get());
+  return {};
+}
+
+// Opening /dev/stdout opens the pipe or the terminal again, as the payload's user: it must be theirs. The host side
+// gave it to the container's root beforehand, an owner that means something in here.
+Errno perform(const OwnStdio&, Stage& stage) noexcept {
+  for (int fd = 0; fd < 3; ++fd)
+    if (const long rc = sys::fchown(fd, stage.user.uid, static_cast<unsigned>(-1)); rc < 0) return Errno(rc);
+  return {};
+}
+
+Errno perform(const SetHostname& step, Stage& stage) noexcept {
+  return Errno(sys::sethostname(stage.plan.text(step.name), step.name.size));
+}
+
+// Through the procfs that we mounted ourselves and hold by descriptor: a path could lead to another file
+// (CVE-2025-52881). One write, because procfs takes each write as a whole value.
+Errno perform(const WriteSysctl& step, Stage& stage) noexcept {
+  const long fd = sys::openat(stage.proc, stage.plan.text(step.path), O_WRONLY | O_CLOEXEC | O_NOFOLLOW);
+  if (fd < 0) return Errno(fd);
+  const UniqueFd file(fd);
+  const long put = sys::write(file.get(), stage.plan.text(step.value), step.value.size);
+  return put >= 0 && put != static_cast<long>(step.value.size) ? Errno(-EIO) : Errno(put);
+}
+
+// A new network namespace has one link, `lo`, and it is down. An ioctl is enough: netdevice(7)
+Errno perform(const RaiseLoopback&, Stage&) noexcept {
+  const long fd = sys::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+  if (fd < 0) return Errno(fd);
+  const UniqueFd socket(fd);
+  ifreq request{};
+  request.ifr_ifrn.ifrn_name[0] = 'l';
+  request.ifr_ifrn.ifrn_name[1] = 'o';
+  if (const long rc = sys::ioctl(socket.get(), 0x8913 /* SIOCGIFFLAGS */, &request); rc < 0) return Errno(rc);
+  request.ifr_ifru.ifru_flags = static_cast<short>(request.ifr_ifru.ifru_flags | IFF_UP);
+  return Errno(sys::ioctl(socket.get(), 0x8914 /* SIOCSIFFLAGS */, &request));
+}
+
+// Raising a hard limit needs CAP_SYS_RESOURCE of the initial user namespace, so the caller's limit caps ours.
+// getrlimit(2)
+Errno perform(const SetLimit& step, Stage& stage) noexcept {
+  if (step.resource >= kMaxLimits) return Errno(-EINVAL);
+  rlimit64 limit{};
+  if (const long rc = sys::prlimit64(0, static_cast<int>(step.resource), nullptr, &limit); rc < 0) return Errno(rc);
+  if (step.hard < limit.rlim_max) limit.rlim_max = step.hard;
+  limit.rlim_cur = step.soft < limit.rlim_max ? step.soft : limit.rlim_max;
+  stage.limits[step.resource] = {true, limit.rlim_cur, limit.rlim_max};
+  return Errno(sys::prlimit64(0, static_cast<int>(step.resource), &limit, nullptr));
+}
+
+// After the ids: a change of ids clears it. The host side's death before this line shows as a failing `ready` packet.
+Errno perform(const DieWithParent&, Stage&) noexcept { return Errno(sys::prctl(PR_SET_PDEATHSIG, kKill)); }
+
+}  // namespace convox::stage

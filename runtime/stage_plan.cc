@@ -1,0 +1,225 @@
+#include "runtime/stage_plan.h"
+
+#include <linux/mount.h>
+#include <sys/resource.h>
+
+#include <algorithm>
+#include <cstring>
+
+namespace convox::runtime {
+namespace {
+
+using namespace stage;
+
+constexpr std::uint64_t kTight = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC;
+constexpr std::uint64_t kVolume = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV;  // its programs may run, its setuid bits not
+constexpr std::uint64_t kReadOnlyVolume = MOUNT_ATTR_RDONLY;
+constexpr std::uint64_t kTightReadOnly = kTight | MOUNT_ATTR_RDONLY;
+
+// What a container's root must not read (host memory, keys, timers, hardware) or write. Sources: Docker's and runc's
+// lists; CVE-2018-10892 (acpi), PLATYPUS (powercap), the interrupt and thermal side channels of 2025.
+constexpr const char* kMasked[] = {
+    "/proc/acpi",
+    "/proc/asound",
+    "/proc/interrupts",
+    "/proc/kcore",
+    "/proc/keys",
+    "/proc/latency_stats",
+    "/proc/sched_debug",
+    "/proc/scsi",
+    "/proc/timer_list",
+    "/proc/timer_stats",
+    "/sys/firmware",
+    "/sys/fs/selinux",
+    "/sys/devices/virtual/powercap",
+};
+constexpr const char* kReadOnly[] = {"/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"};
+
+class Planner {
+ public:
+  Planner(const ContainerConfig& config, const Host& host, std::string_view filter)
+      : want_(config), host_(host), filter_(filter), slots_(slots_of(config)) {}
+
+  // The life of the stage in order. A comment says why a line stands here and not one line higher or lower.
+  StagePlan plan() {
+    plan_.then(StartSession{});
+    plan_.then(NewKeyring{text("convox")});
+    plan_.then(CleanSlate{});
+    plan_.then(UnshareMounts{});
+    plan_.then(Receive{slots_.count});  // until here the host side has prepared mounts in parallel
+    plan_.then(AttachRoot{{slots_.root}});
+    build_file_system();
+    plan_.then(
+        ResolveUser{text(want_.user), want_.never_root});  // the image is in place, and nothing else can change it yet
+    if (want_.terminal) plan_.then(OpenConsole{});
+    plan_.then(OwnStdio{});
+    plan_.then(PivotRoot{});  // after the mounts: proc and sysfs may only be mounted while the host's are still visible
+    plan_.then(MakeDirectory{text(want_.directory)});  // after the pivot: no host path can be reached any more
+    set_up_machine();
+    if (want_.masks) restrict();                           // it covers /proc/sys, so after the sysctls
+    if (want_.read_only_root) plan_.then(ReadOnlyRoot{});  // after the last directory that had to be made
+    set_limits();
+    become_payload();
+    plan_.argv = want_.argv;
+    plan_.split_argv = want_.split_argv;
+    plan_.env = want_.env;
+    plan_.adds_home =
+        std::none_of(want_.env.begin(), want_.env.end(), [](const auto& e) { return e.starts_with("HOME="); });
+    return std::move(plan_);
+  }
+
+ private:
+  Text text(std::string_view value) { return plan_.text(value); }
+  void mount(std::string_view type, std::string_view target, const std::vector<std::string>& options,
+             std::uint64_t attributes, Target kind = Target::kDirectory) {
+    plan_.then(MountNew{text(type), text(target), plan_.list(options), attributes, kind});
+  }
+
+  void build_file_system() {
+    mount("proc", "/proc", {}, kTight, Target::kPlainDirectory);
+    plan_.then(
+        AttachTree{{slots_.devices}, text("/dev"), MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC, Target::kPlainDirectory});
+    mount("devpts", "/dev/pts", {"newinstance", "ptmxmode=0666", "mode=0620", "gid=5"},
+          MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC);
+    mount("tmpfs", "/dev/shm", {"mode=1777", "size=64m"}, kTight);
+    mount("mqueue", "/dev/mqueue", {}, kTight);
+    // sysfs shows the network namespace of whoever mounts it, and only that namespace's owner may.
+    if (want_.namespaces.network)
+      mount("sysfs", "/sys", {}, kTightReadOnly, Target::kPlainDirectory);
+    else
+      plan_.then(AttachTree{{slots_.sysfs}, text("/sys"), kTightReadOnly, Target::kPlainDirectory});
+    mount("cgroup2", "/sys/fs/cgroup", {}, kTightReadOnly, Target::kPlainDirectory);
+    for (const Tmpfs& tmpfs : want_.tmpfs) {
+      std::vector<std::string> options = {"mode=1777"};
+      if (tmpfs.size > 0) options.push_back(cat("size=", tmpfs.size));
+      mount("tmpfs", tmpfs.target, options, kTight);
+    }
+    std::uint32_t slot = slots_.first_volume;
+    for (const Volume& volume : want_.volumes)
+      plan_.then(AttachTree{{slot++},
+                            text(volume.target),
+                            kVolume | (volume.read_only ? kReadOnlyVolume : 0),
+                            volume.is_file ? Target::kFile : Target::kDirectory,
+                            true});
+    // Last, so that a volume over /etc does not hide them.
+    plan_.then(AttachTree{{slots_.hosts}, text("/etc/hosts"), kTight, Target::kFile});
+    plan_.then(AttachTree{{slots_.hostname}, text("/etc/hostname"), kTight, Target::kFile});
+    plan_.then(AttachTree{{slots_.resolv}, text("/etc/resolv.conf"), kTight, Target::kFile});
+  }
+
+  void set_up_machine() {
+    if (want_.namespaces.uts) plan_.then(SetHostname{text(want_.id)});
+    if (!want_.namespaces.network) return;
+    plan_.then(RaiseLoopback{});
+    // ping without CAP_NET_RAW, and ports below 1024 for any user: both concern the container's own network only. An
+    // unmapped group in the range is EINVAL.
+    const char* groups = want_.namespaces.user ? "0 65535" : "0 2147483647";
+    plan_.then(WriteSysctl{text("sys/net/ipv4/ping_group_range"), text(groups)});
+    plan_.then(WriteSysctl{text("sys/net/ipv4/ip_unprivileged_port_start"), text("0")});
+  }
+
+  void restrict() {
+    for (const char* path : kMasked) plan_.then(Mask{text(path)});
+    for (unsigned cpu = 0; cpu < host_.possible_cpus && cpu < 64; ++cpu)
+      plan_.then(Mask{text(cat("/sys/devices/system/cpu/cpu", cpu, "/thermal_throttle"))});
+    for (const char* path : kReadOnly) plan_.then(ReadOnly{text(path)});
+  }
+
+  void set_limits() {
+    plan_.then(SetLimit{RLIMIT_NOFILE, 1024, 524288});
+    plan_.then(SetLimit{RLIMIT_CORE, 0, 0});  // a core_pattern with a pipe runs a program of the host
+    plan_.then(SetLimit{RLIMIT_MEMLOCK, 8 << 20, 8 << 20});
+  }
+
+  void become_payload() {
+    const bool filtered = !filter_.empty();
+    const LoadFilter load{filtered ? text(filter_) : Text{}};
+    plan_.then(ChangeDirectory{text(want_.directory), true});
+    if (want_.no_new_privileges) plan_.then(NoNewPrivileges{});
+    plan_.then(DropBounding{want_.capabilities});  // needs CAP_SETPCAP
+    // Without no_new_privs a filter needs CAP_SYS_ADMIN, which the next lines give up.  seccomp(2)
+    if (filtered && !want_.no_new_privileges) plan_.then(load);
+    plan_.then(BecomeUser{});
+    plan_.then(ChangeDirectory{text(want_.directory), false});
+    plan_.then(SetCapabilities{want_.capabilities});
+    plan_.then(DieWithParent{});  // a change of ids clears it
+    plan_.then(FindCommand{});    // as the user, who may see less than root
+    plan_.then(Verify{want_.capabilities, want_.no_new_privileges});
+    plan_.then(CloseOnExec{});
+    // Last, so that the filter need not allow any of the calls above.
+    if (filtered && want_.no_new_privileges) plan_.then(load);
+    if (want_.init) plan_.then(BecomeInit{});
+    plan_.then(Execute{});
+  }
+
+  const ContainerConfig& want_;
+  const Host& host_;
+  std::string_view filter_;
+  Slots slots_;
+  StagePlan plan_;
+};
+
+std::size_t aligned(std::size_t size) { return (size + 7) & ~std::size_t{7}; }
+
+}  // namespace
+
+Text StagePlan::text(std::string_view value) {
+  const Text text{static_cast<std::uint32_t>(texts_.size()), static_cast<std::uint32_t>(value.size())};
+  texts_.append(value).push_back('\0');
+  return text;
+}
+
+Texts StagePlan::list(const std::vector<std::string>& values) {
+  std::vector<Text> records;
+  for (const std::string& value : values) records.push_back(text(value));
+  texts_.resize(aligned(texts_.size()));
+  const Texts list{static_cast<std::uint32_t>(texts_.size()), static_cast<std::uint32_t>(records.size())};
+  texts_.append(reinterpret_cast<const char*>(records.data()), records.size() * sizeof(Text));
+  return list;
+}
+
+std::vector<std::string> StagePlan::views(Texts list) const {
+  std::vector<std::string> values;
+  for (std::uint32_t i = 0; i < list.count; ++i) {
+    Text record;
+    std::memcpy(&record, texts_.data() + list.at + i * sizeof(Text), sizeof record);
+    values.emplace_back(view(record));
+  }
+  return values;
+}
+
+std::string StagePlan::bytes(std::uint32_t first) const {
+  StagePlan whole = *this;
+  Head head;
+  head.argv = whole.list(argv);
+  head.split_argv = whole.list(split_argv);
+  head.envp = whole.list(env);
+  head.first_number = first;
+  head.adds_home = adds_home;
+  head.traced = traced;
+  head.step_count = static_cast<std::uint32_t>(steps_.size());
+  head.steps_at = static_cast<std::uint32_t>(aligned(sizeof head));
+  head.texts_at = static_cast<std::uint32_t>(aligned(head.steps_at + steps_.size() * sizeof(Step)));
+  head.pointers_at = static_cast<std::uint32_t>(head.texts_at + aligned(whole.texts_.size()));
+  head.size =
+      static_cast<std::uint32_t>(head.pointers_at + (argv.size() + split_argv.size() + env.size() + 4) * sizeof(char*));
+
+  std::string block(head.size, '\0');
+  std::memcpy(block.data(), &head, sizeof head);
+  if (!steps_.empty()) std::memcpy(block.data() + head.steps_at, steps_.data(), steps_.size() * sizeof(Step));
+  std::memcpy(block.data() + head.texts_at, whole.texts_.data(), whole.texts_.size());
+  return block;
+}
+
+Slots slots_of(const ContainerConfig& config) {
+  Slots slots;
+  if (!config.namespaces.network) slots.sysfs = slots.first_volume++;
+  slots.count = slots.first_volume + static_cast<std::uint32_t>(config.volumes.size());
+  return slots;
+}
+
+StagePlan plan_stage(const ContainerConfig& config, const Host& host, std::string_view filter) {
+  return Planner(config, host, filter).plan();
+}
+
+}  // namespace convox::runtime

@@ -1,0 +1,24 @@
+// What does each step of a launch say for itself?
+//
+// The same words appear in --explain, --trace and error messages, so that a failure reads like the plan it broke. `why`
+// teaches the kernel fact behind the step; `source` is where to read on.
+#pragma once
+#include <string>
+
+#include "runtime/launch_plan.h"
+
+namespace convox::runtime {
+
+struct Words {
+  std::string deed;    // "mount proc on /proc"
+  std::string why;     // one sentence
+  std::string source;  // "fsopen(2)"; the first call that it makes, or a page or CVE
+};
+
+Words words(const HostStep& step);
+Words words(const stage::Step& step, const StagePlan& plan);
+
+// The error of step `index` of the stage: in the user's terms where the step is about something that the user named.
+Error explain_failure(const LaunchPlan& plan, std::size_t index, Errno error, stage::Difference difference);
+
+}  // namespace convox::runtime

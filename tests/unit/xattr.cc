@@ -61,5 +61,5 @@ Test(xattr, is_kept_dropped_or_refused_by_its_name_and_value) {
 Test(xattr, of_the_namespace_of_root_becomes_revision_2) {
   const auto admitted = admit({"security.capability", revision3(0)});
   cr_assert(admitted && *admitted);
-  cr_assert((*admitted)->value == kRevision2);
+  cr_assert(admitted->value().value == kRevision2);
 }

@@ -122,7 +122,7 @@ $(integration_tests): $(BUILD)/%: $(BUILD)/%.o $(BUILD)/libsupport.a $(BUILD)/li
 $(BUILD)/tests/testbox: $(BUILD)/tests/support/testbox.o
 	$(Q)$(CXX) -static $^ -o $@
 
-.PHONY: programs-for-tests test test-unit test-integration test-vm bench
+.PHONY: programs-for-tests test test-unit test-integration test-vm compare-unpack bench
 programs-for-tests: all $(integration_tests) $(BUILD)/tests/testbox
 
 test: ## install what tests need, run all of them (in a VM what this host cannot)
@@ -135,6 +135,8 @@ test-integration: programs-for-tests ## the built programs on this kernel, as ro
 	$(Q)scripts/run-tests $(BUILD) integration
 test-vm: programs-for-tests ## the same, in a VM with every cgroup v2 controller
 	$(Q)scripts/run-tests $(BUILD) integration-in-vm
+compare-unpack: $(BUILD)/convox-image ## our unpacking of a Debian against umoci's (minutes, and the network)
+	$(Q)scripts/compare-unpack $<
 bench: ## measure beside crun, runc, bwrap and the bare kernel work
 	$(Q)scripts/install-deps build bench
 	+$(Q)$(submake) all $(BUILD)/tests/bench/interleave $(BUILD)/tests/bench/bare $(BUILD)/tests/bench/empty

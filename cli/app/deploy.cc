@@ -106,7 +106,9 @@ Result<> Building::import_each(const std::string& root, const Watcher& watcher) 
     std::string& id = imported[reference];
     if (id.empty()) {
       log(cat("Running: import ", reference), watcher);
-      id = TRY(import_image(root, draft_.request.base, reference));
+      ImportedImage image = TRY(import_image(root, draft_.request.base, reference));
+      for (const std::string& warning : image.warnings) log(warning, watcher);
+      id = std::move(image.id);
     }
     record_.images.insert_or_assign(service, id);
     log(cat("Image: ", service, " ", std::string_view(id).substr(0, 12)), watcher);

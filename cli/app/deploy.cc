@@ -54,11 +54,13 @@ std::int64_t now() {
 }  // namespace
 
 Result<std::string> directory_of(const ManifestFile& file) {
-  std::string directory = file.path.substr(0, file.path.rfind('/') + 1);
+  const std::size_t slash = file.path.rfind('/');
+  if (slash == 0) return std::string("/");
+  const std::string directory = slash == std::string::npos ? "" : file.path.substr(0, slash);
   if (directory.starts_with('/')) return directory;
   char here[4096];
   TRY(check(sys::getcwd(here, sizeof here), "getcwd", ""));
-  return cat(here, "/", directory);
+  return directory.empty() ? std::string(here) : cat(here, "/", directory);
 }
 
 Result<Release> fork_newest(const App& app) {

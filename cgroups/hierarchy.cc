@@ -83,7 +83,7 @@ Result<std::string> find_mount_point(std::string_view mountinfo) {
   }
   if (!part.empty()) return part;
   if (version_1)
-    return not_found("this host has cgroup version 1 only, and containers need version 2")
+    return not_found("cgroup version 1 only; containers need version 2")
         .advise("boot with systemd.unified_cgroup_hierarchy=1, or mount -t cgroup2 none /sys/fs/cgroup/unified");
   return not_found("no cgroup2 is mounted").advise("mount -t cgroup2 none /sys/fs/cgroup");
 }

@@ -6,6 +6,7 @@
 #include "cli/cmd_apps.h"
 #include "cli/cmd_builds.h"
 #include "cli/cmd_deploy.h"
+#include "cli/cmd_doctor.h"
 #include "cli/cmd_env.h"
 #include "cli/cmd_help.h"
 #include "cli/cmd_releases.h"
@@ -26,6 +27,7 @@ constexpr const Command* kCommands[] = {
     &kBuildsInfo,
     &kBuildsLogs,
     &kDeploy,
+    &kDoctor,
     &kEnv,
     &kEnvGet,
     &kEnvSet,

@@ -231,6 +231,7 @@ inline long pivot_root(const char* new_root, const char* put_old) noexcept {
 }
 
 // --- processes, namespaces, identity ---------------------------------------------------------------------------
+inline long clone3(clone_args* how, unsigned long size) noexcept { return call("clone3", __NR_clone3, how, size); }
 inline long execveat(int dir, const char* path, char* const* argv, char* const* envp, int flags) noexcept {
   return call("execveat", __NR_execveat, dir, path, argv, envp, flags);
 }

@@ -26,8 +26,8 @@ using CapabilitySet = std::uint64_t;  // bit n is capability n of linux/capabili
 constexpr CapabilitySet bit(unsigned capability) { return CapabilitySet{1} << capability; }
 
 // What a service gets when it asks for nothing: enough to install packages and to drop to another user, nothing that
-// reaches a device, the network's wire or the kernel. Docker's list without AUDIT_WRITE, MKNOD and NET_RAW (ARP and router
-// spoofing on a shared bridge: CVE-2020-10749, CVE-2020-13401). In a user namespace each counts only inside it.
+// reaches a device, the network's wire or the kernel. Docker's list without AUDIT_WRITE, MKNOD and NET_RAW (ARP and
+// router spoofing on a shared bridge: CVE-2020-10749, CVE-2020-13401). In a user namespace each counts only inside it.
 inline constexpr CapabilitySet kDefaultCapabilities =
     bit(CAP_CHOWN) |             // package managers and entrypoints give files to the service's user
     bit(CAP_DAC_OVERRIDE) |      // root in the image works on files of the image's other users
@@ -63,8 +63,8 @@ constexpr CapabilitySets payload_sets(CapabilitySet granted, bool root) {
 // A name that nobody knows and one that this kernel lacks are errors: a capability silently not dropped is a hole.
 Result<CapabilitySet> parse_capability(std::string_view name, CapabilitySet all);
 
-// `from`, changed by two lists of names. Dropping comes first, so that {"ALL"} dropped and {"CHOWN"} added leaves CHOWN.
-// With ALL added, `all` is the start and what is dropped is missing from it. One name in both lists is an error.
+// `from`, changed by two lists of names. Dropping comes first, so that {"ALL"} dropped and {"CHOWN"} added leaves
+// CHOWN. With ALL added, `all` is the start and what is dropped is missing from it. One name in both lists is an error.
 Result<CapabilitySet> adjust(CapabilitySet from, const std::vector<std::string>& add,
                              const std::vector<std::string>& drop, CapabilitySet all);
 

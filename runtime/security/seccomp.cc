@@ -6,8 +6,8 @@
 #include "runtime/security/seccomp_compile.h"
 #include "runtime/security/seccomp_policy.h"
 
-// The embedded program, made by generate/seccomp_generator.cc when convox is built. The assembler looks for the file in the
-// directories that -I names.
+// The embedded program, made by generate/seccomp_generator.cc when convox is built. The assembler looks for the file in
+// the directories that -I names.
 __asm__(
     ".pushsection .rodata.convox_default_filter, \"a\"\n"
     ".balign 8\n"
@@ -64,7 +64,8 @@ std::string explain_filter(CapabilitySet granted) {
   const Count calls = count(granted);
   const bool embedded = asked(granted) == asked(kDefaultCapabilities);
   return cat("seccomp: ", kPolicyName, ", ", calls.allowed, " calls allowed, ", calls.by_arguments,
-             " by their arguments, ", calls.refused, " refused by name, all others as if the kernel lacked them (ENOSYS); ",
+             " by their arguments, ", calls.refused,
+             " refused by name, all others as if the kernel lacked them (ENOSYS); ",
              embedded ? cat(default_filter().size() / sizeof(sock_filter), " instructions, compiled with convox")
                       : std::string("compiled at the first use of these capabilities"));
 }

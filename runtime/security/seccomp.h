@@ -1,12 +1,13 @@
 // Which system calls may a payload make, and where does the kernel's program for that come from?
 //
-// seccomp(2) lets a process hand the kernel a small program of classic BPF; from then on the kernel runs it before every
-// system call of the process and its descendants and does what it answers: go on, or fail with an errno. It cannot be
-// taken off. The policy (`convox-1`) is a table, seccomp_policy.cc; libseccomp makes the program from it (seccomp_compile.h).
+// seccomp(2) lets a process hand the kernel a small program of classic BPF; from then on the kernel runs it before
+// every system call of the process and its descendants and does what it answers: go on, or fail with an errno. It
+// cannot be taken off. The policy (`convox-1`) is a table, seccomp_policy.cc; libseccomp makes the program from it
+// (seccomp_compile.h).
 //
-// libseccomp takes some ten milliseconds for that, several whole launches. So the program for the default capabilities is
-// compiled when convox is built and lies in its read-only data; any other is compiled once and kept in a cache.
-// Read next: seccomp_policy.h.
+// libseccomp takes some ten milliseconds for that, several whole launches. So the program for the default capabilities
+// is compiled when convox is built and lies in its read-only data; any other is compiled once and kept in a cache. Read
+// next: seccomp_policy.h.
 #pragma once
 #include <string>
 #include <string_view>

@@ -18,8 +18,8 @@ bool possible(const ArgumentTest& test, const Cube& cube) {
   return ((cube.value[test.argument] ^ test.value) & known) == 0;
 }
 
-// Halves the cube by one bit until all rows that are still possible in it give the same answer. The bit is the highest one
-// that the first possible row asks for, so that a row's values end up in one half each time.
+// Halves the cube by one bit until all rows that are still possible in it give the same answer. The bit is the highest
+// one that the first possible row asks for, so that a row's values end up in one half each time.
 void cut(const Cube& cube, std::span<const ArgumentRow> rows, CapabilitySet granted, std::vector<Rule>& rules) {
   std::vector<ArgumentRow> left;
   bool agreed = true;
@@ -67,8 +67,9 @@ Result<> add(const Context& context, std::string_view call, const Rule& rule) {
     if (rule.cube.mask[n]) tests.push_back({n, SCMP_CMP_MASKED_EQ, rule.cube.mask[n], rule.cube.value[n]});
   const std::uint32_t action =
       rule.answer == kAllow ? SCMP_ACT_ALLOW : SCMP_ACT_ERRNO(static_cast<std::uint32_t>(rule.answer));
-  TRY(check(seccomp_rule_add_exact_array(context.filter, action, number, static_cast<unsigned>(tests.size()), tests.data()),
-            "seccomp_rule_add", call));
+  TRY(check(
+      seccomp_rule_add_exact_array(context.filter, action, number, static_cast<unsigned>(tests.size()), tests.data()),
+      "seccomp_rule_add", call));
   return ok();
 }
 
@@ -97,10 +98,12 @@ std::vector<Rule> disjoint(std::span<const ArgumentRow> rows, CapabilitySet gran
 
 Result<std::string> compile_filter(CapabilitySet granted) {
   // The context is for the native architecture only. A call by another ABI (i386's int 0x80, x32's numbers) is the bad
-  // architecture below: its numbers mean other calls, so letting it pass would pass the filter by.  seccomp(2), "Caveats"
+  // architecture below: its numbers mean other calls, so letting it pass would pass the filter by.  seccomp(2),
+  // "Caveats"
   const Context context(seccomp_init(SCMP_ACT_ERRNO(kDefault)));
   if (!context.filter) return os_error("seccomp_init", "", Errno(-ENOMEM));
-  TRY(check(seccomp_attr_set(context.filter, SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_ERRNO(ENOSYS)), "seccomp_attr_set", "badarch"));
+  TRY(check(seccomp_attr_set(context.filter, SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_ERRNO(ENOSYS)), "seccomp_attr_set",
+            "badarch"));
   TRY(check(seccomp_attr_set(context.filter, SCMP_FLTATR_CTL_OPTIMIZE, 2), "seccomp_attr_set", "optimize"));
   TRY(add_all(context, granted), "seccomp policy");
   UniqueFd file(TRY(check(sys::memfd_create("seccomp", MFD_CLOEXEC), "memfd_create", "seccomp")));

@@ -1,9 +1,9 @@
 // How does the policy become a program for the kernel?
 //
-// libseccomp writes it: a binary tree over the call numbers, so that each call is decided after some nine comparisons. What
-// libseccomp does not promise is an order between rules of the same call, and where two overlap the wrong one may win. So the
-// ordered rows of kArguments are first cut into rules that do not overlap (`disjoint`).
-// Man pages: seccomp_rule_add(3), seccomp_export_bpf(3). Read next: seccomp_cache.h.
+// libseccomp writes it: a binary tree over the call numbers, so that each call is decided after some nine comparisons.
+// What libseccomp does not promise is an order between rules of the same call, and where two overlap the wrong one may
+// win. So the ordered rows of kArguments are first cut into rules that do not overlap (`disjoint`). Man pages:
+// seccomp_rule_add(3), seccomp_export_bpf(3). Read next: seccomp_cache.h.
 #pragma once
 #include <array>
 #include <cstdint>

@@ -2,12 +2,12 @@
 //
 // Two tables. `kCalls` is for whole calls; `kArguments` for the few that are harmless or not depending on their
 // arguments, and there the rows of one call are read in order and the first that matches answers, as in a firewall.
-// A call that is in neither table fails with ENOSYS, "this kernel lacks it": programs and libcs know what to do then, as with
-// any call younger than the kernel. EPERM instead broke clone3, faccessat2 and openat2 for years of other engines' users.
-// So EPERM is for calls that are older than the fallbacks and that we refuse by intent.
+// A call that is in neither table fails with ENOSYS, "this kernel lacks it": programs and libcs know what to do then,
+// as with any call younger than the kernel. EPERM instead broke clone3, faccessat2 and openat2 for years of other
+// engines' users. So EPERM is for calls that are older than the fallbacks and that we refuse by intent.
 //
-// A filter sees six words, not what they point to (TOCTOU: another thread can change memory after the check), so clone3,
-// openat2 and mount_setattr are all or nothing. See also seccomp(2), syscalls(2). Read next: seccomp_compile.h.
+// A filter sees six words, not what they point to (TOCTOU: another thread can change memory after the check), so
+// clone3, openat2 and mount_setattr are all or nothing. See also seccomp(2), syscalls(2). Read next: seccomp_compile.h.
 #pragma once
 #include <cstdint>
 #include <span>
@@ -30,8 +30,8 @@ struct CallRow {
   std::string_view calls;  // names, separated by spaces
 };
 
-// (low half of the argument & mask) == value. The kernel takes every argument that we test as a 32-bit one and so must we:
-// a filter that compared all 64 bits let TIOCSTI through with a bit set in the upper half (CVE-2019-10063).
+// (low half of the argument & mask) == value. The kernel takes every argument that we test as a 32-bit one and so must
+// we: a filter that compared all 64 bits let TIOCSTI through with a bit set in the upper half (CVE-2019-10063).
 struct ArgumentTest {
   unsigned argument = 0;
   std::uint32_t mask = 0;

@@ -1,7 +1,7 @@
 // Part of the build: writes the seccomp program for the default capabilities to standard output.
 //
-// It is the same compile_filter that convox runs for other sets, run early; runtime/security/seccomp.cc embeds the result.
-// A name in the policy that no architecture knows fails here, and so the build.
+// It is the same compile_filter that convox runs for other sets, run early; runtime/security/seccomp.cc embeds the
+// result. A name in the policy that no architecture knows fails here, and so the build.
 #include <unistd.h>
 
 #include <cstdio>

@@ -27,7 +27,7 @@ std::string helper() {
   const long size = sys::readlinkat(AT_FDCWD, "/proc/self/exe", self, sizeof self);
   if (size > 0 && static_cast<std::size_t>(size) < sizeof self) {
     const std::string_view path(self, static_cast<std::size_t>(size));
-    const std::string beside = cat(path.substr(0, path.rfind('/') + 1), kProgram);
+    std::string beside = cat(path.substr(0, path.rfind('/') + 1), kProgram);
     if (sys::faccessat2(AT_FDCWD, beside.c_str(), X_OK, AT_EACCESS) == 0) return beside;
   }
   return cat(CONVOX_LIBEXEC, "/", kProgram);

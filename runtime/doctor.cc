@@ -93,8 +93,7 @@ Finding overlay(const Host& host, const Examination& facts) {
   constexpr std::string_view kName = "overlay";
   if (!host.overlay) return lacks(kName, "the kernel has no overlay file system", "modprobe overlay");
   const std::string mend = cat("set CONVOX_ROOT to a directory on ext4, xfs or btrfs, not ", facts.store);
-  if (facts.store_error)
-    return lacks(kName, cat("store: ", describe(Errno(-facts.store_error->code))), mend);
+  if (facts.store_error) return lacks(kName, cat("store: ", describe(Errno(-facts.store_error->code))), mend);
   if (facts.probes.overlay) return lacks(kName, cat("not on this file system: ", describe(facts.probes.overlay)), mend);
   return good(kName, "works on the store's file system");
 }

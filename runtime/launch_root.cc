@@ -214,7 +214,7 @@ Result<> Launch::perform(const MakeDevices&) {
   TRY(tmpfs.set("nr_inodes", "1024"));
   UniqueFd dev = TRY(tmpfs.create(MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC));
   const AsContainerRoot owner = TRY(AsContainerRoot::become(root_id()));
-  TRY(check(sys::fchown(dev.get(), root_id(), root_id()), "fchown", "/dev"));
+  TRY(check(sys::fchownat(dev.get(), "", root_id(), root_id(), AT_EMPTY_PATH), "fchown", "/dev"));
   const long umask = sys::umask(0);
   const auto fill = [&]() -> Result<> {
     for (const Node& node : nodes)

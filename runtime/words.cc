@@ -195,6 +195,10 @@ Words of(const stage::PivotRoot&, const StagePlan&) {
   return {"make the new root \"/\" and let go of the old one", "nothing of the host's file system stays reachable",
           "pivot_root(2)"};
 }
+Words of(const stage::ImageVolume& step, const StagePlan& plan) {
+  return {cat("make ", plan.view(step.path), " a mount of its own (nosuid, nodev)"),
+          "the image names it as a volume: it stays writable", "open_tree(2)"};
+}
 Words of(const stage::MakeDirectory& step, const StagePlan& plan) {
   return {cat("make ", plan.view(step.path), " if the image lacks it"),
           "after the pivot: no host path can be reached any more", "openat2(2)"};

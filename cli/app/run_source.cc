@@ -1,12 +1,9 @@
 #include "cli/app/run_source.h"
 
-#include <fcntl.h>
-
 #include "cli/app/app_name.h"
 #include "cli/app/app_store.h"
 #include "cli/app/deploy.h"
 #include "rootfs/store.h"
-#include "runtime/base/fs.h"
 
 namespace convox::app {
 namespace {
@@ -18,13 +15,6 @@ struct Search {
   RunSource source;
   BuildRecord build;
 };
-
-// The one rack there is: this host.
-std::string rack_name() {
-  auto name = fs::read(AT_FDCWD, "/proc/sys/kernel/hostname", 256);
-  if (!name || name->size() < 2) return "local";
-  return name->substr(0, name->find('\n'));
-}
 
 void say(const RunRequest& request, std::string_view line) {
   if (request.progress) request.progress(line);

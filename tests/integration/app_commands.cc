@@ -244,6 +244,8 @@ Test(app_commands, a_deploy_that_is_killed_leaves_no_process_and_stops_nobody) {
     deploy.signal(signal);
     EXPECT_STATUS(deploy.wait(), 128 + signal);
     EXPECT_CONTAINS(box.convox({"builds"}).out, "failed");
+    // The kernel kills the helper when its parent has ended, and so a moment after we heard of that.
+    for (int wait = 0; wait < 50 && count(box.leftovers(), "process") > 0; ++wait) ::usleep(100'000);
     cr_expect(count(box.leftovers(), "process") == 0, "%s", box.leftovers().c_str());
     EXPECT_STATUS(box.convox({"deploy"}), 0);
     EXPECT_CONTAINS(box.convox({"builds"}).out, "complete");
@@ -314,6 +316,40 @@ Test(app_commands, a_full_disk_leaves_the_records_as_they_were) {
   cr_expect(count(box.convox({"releases"}).out, "\n") == count(before, "\n") + 1);
   cr_expect(count(box.leftovers(), ".tmp-") == 0, "%s", box.leftovers().c_str());
   cr_expect(umount2(box.lib().c_str(), MNT_DETACH) == 0);
+}
+
+Test(app_commands, whichever_call_fails_or_kills_the_records_are_the_old_or_the_new_ones, .timeout = 120) {
+  REQUIRE(Strace);
+  Sandbox box;
+  const std::string trace = box.path() + "/trace";
+  const auto traced = [&](const std::string& call, const std::string& inject, const std::string& assignment) {
+    return box.run({"/usr/bin/strace", "-o", trace, "-e", cat("trace=", call), "-e", cat("inject=", call, inject),
+                    Sandbox::build() + "/convox", "env", "set", assignment});
+  };
+  EXPECT_STATUS(box.convox({"env", "set", "N=0"}), 0);
+  std::string before = "N=0\n";
+  int points = 0;
+  for (const std::string call :
+       {"openat", "openat2", "mkdirat", "write", "fsync", "renameat2", "getdents64", "flock"}) {
+    EXPECT_STATUS(traced(call, ":error=EIO:when=1000", before.substr(0, before.size() - 1)), 0);
+    const std::size_t calls = count(read_file(trace), cat("\n", call, "(")) + 1;
+    for (const std::string fault : {"error=EIO", "signal=KILL"})
+      for (std::size_t at = 1; at <= calls; ++at) {
+        const std::string after = cat("N=", ++points), where = cat(call, " ", at, " ", fault);
+        const Ran ran = traced(call, cat(":", fault, ":when=", at), after);
+        const Ran env = box.convox({"env"});
+        cr_expect(env.status == 0 && env.err.empty(), "%s: %s", where.c_str(), env.err.c_str());
+        cr_expect(env.out == before || env.out == after + "\n", "%s: %s", where.c_str(), env.out.c_str());
+        cr_expect(ran.status != 0 || env.out == after + "\n", "%s: status 0, and yet %s", where.c_str(),
+                  env.out.c_str());
+        cr_expect(ran.status != 1 || ran.err.starts_with("ERROR: "), "%s: %s", where.c_str(), ran.err.c_str());
+        cr_expect(ran.status != kTimedOut, "%s: hangs", where.c_str());
+        before = env.out;
+      }
+  }
+  cr_expect(points > 50, "only %d points", points);
+  EXPECT_STATUS(box.convox({"env", "set", "N=end"}), 0);
+  cr_expect(count(box.leftovers(), ".tmp-") + count(box.leftovers(), ".bad") == 0, "%s", box.leftovers().c_str());
 }
 
 Test(app_commands, a_store_that_cannot_be_written_is_an_error_of_one_line) {

@@ -1,6 +1,7 @@
 #include "cli/app/record.h"
 
 #include <fcntl.h>
+#include <time.h>
 
 #include <algorithm>
 #include <array>
@@ -130,6 +131,12 @@ Result<json::Document> read_record(int dir, const std::string& name) {
   const long moved = sys::renameat2(dir, name.c_str(), dir, aside.c_str(), 0);
   error.text = cat("damaged record: ", error.text, moved < 0 ? "" : cat("; moved aside as ", aside));
   return error;
+}
+
+std::int64_t seconds_now() {
+  timespec time{};
+  sys::clock_gettime(CLOCK_REALTIME, &time);
+  return time.tv_sec;
 }
 
 std::string new_id(char kind) {

@@ -43,7 +43,7 @@ Result<> use_manifest_file(Search& search) {
   if (request.explain) {
     search.source.release.manifest = first.request.file.text;
     search.source.release.environment = first.environment;
-    search.source.needs_import = first.references.at(std::string(request.service));
+    search.source.needs_import = first.sources.at(std::string(request.service)).reference;
     return ok();
   }
   say(request,

@@ -74,7 +74,7 @@ Test(app_commands, a_deploy_prints_convoxs_lines_and_its_release_is_active) {
   EXPECT_TEXT(without_ids(box.convox({"apps"}).out), "APP  STATUS   RELEASE\napp  running  R\n");
   const std::string builds = box.convox({"builds"}).out;
   EXPECT_CONTAINS(builds, "ID           STATUS    RELEASE      STARTED");
-  EXPECT_CONTAINS(without_ids(builds), "B  complete  R  now");
+  EXPECT_CONTAINS(without_ids(builds), "B  complete  R  ");
   EXPECT_CONTAINS(builds, "the first\n");
   EXPECT_CONTAINS(without_ids(box.convox({"releases"}).out), "R  active  B  ");
   EXPECT_TEXT(box.convox({"services"}).out, "SERVICE  DOMAIN  PORTS\nweb              \nworker           \n");
@@ -165,18 +165,21 @@ Test(app_commands, an_image_that_is_missing_fails_the_build_and_changes_nothing_
   Sandbox box;
   box.add_testbox_app();
   EXPECT_STATUS(box.convox({"deploy"}), 0);
-  const std::string before = box.convox({"releases"}).out;
+  const std::string active = box.convox({"apps"}).out;
   box.write("convox.yml", "services: {web: {image: oci:absent}}\n");
   const Ran deploy = box.convox({"deploy"});
   EXPECT_STATUS(deploy, 1);
   EXPECT_CONTAINS(deploy.err, "ERROR: build failed: importing oci:absent: ");
   cr_expect(count(deploy.err, "\n") == 1, "%s", deploy.err.c_str());
-  EXPECT_TEXT(box.convox({"releases"}).out, before);
+  EXPECT_TEXT(box.convox({"apps"}).out, active);
+  cr_expect(count(box.convox({"releases"}).out, "\n") == 2);
   const std::string builds = box.convox({"builds", "-l", "1"}).out;
   EXPECT_CONTAINS(without_ids(builds), "\nB  failed ");
   const std::string id = builds.substr(builds.find('\n') + 1, 11);
   EXPECT_CONTAINS(box.convox({"builds", "logs", id}).out, "\nERROR: importing oci:absent: ");
-  const Ran import = box.convox({"builds", "import-image", "oci:absent"});
+  expect_error(box.convox({"builds", "import-image", "oci:image"}),
+               "oci:image is for no service: each has its `image:`; name one with --service");
+  const Ran import = box.convox({"builds", "import-image", "oci:absent", "--service", "web"});
   EXPECT_STATUS(import, 1);
   EXPECT_CONTAINS(import.out, "Waiting for import to complete... ");
   EXPECT_CONTAINS(import.err, "ERROR: import failed: importing oci:absent: ");
@@ -375,14 +378,13 @@ Test(app_commands, an_app_is_deleted_with_its_data_but_not_while_it_runs) {
   write_file(container + "/state.json", "{\"version\":1,\"id\":\"551967b75abd\",\"app\":\"app\"}");
   const int supervisor = open(container.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   cr_assert(flock(supervisor, LOCK_EX | LOCK_NB) == 0);
-  const Ran refused = box.convox({"apps", "delete", "app"});
-  EXPECT_STATUS(refused, 1);
-  EXPECT_CONTAINS(refused.err, "ERROR: app app has running processes: 551967b75abd; ");
+  expect_error(box.convox({"apps", "delete", "app"}), "app app has running processes: 551967b75abd; end them first");
   EXPECT_TEXT(box.convox({"apps", "delete", "app-2"}).out, "Deleting app-2... OK\n");
   cr_expect(not exists(box.lib() + "/volumes/app-2"));
   close(supervisor);
   EXPECT_TEXT(box.convox({"apps", "delete", "app"}).out, "Deleting app... OK\n");
   cr_expect(not exists(box.lib() + "/volumes/app"));
   cr_expect(not exists(app_directory(box)));
+  expect_error(box.convox({"apps", "delete", "app"}), "no such app: app");
   EXPECT_STATUS(box.convox({"apps", "delete"}), 1);
 }

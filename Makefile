@@ -86,8 +86,8 @@ $(BUILD)/stage.elf: $(call objects,$(wildcard runtime/stage/*.cc))
 
 # --- the seccomp program for the default capabilities: libseccomp compiles it now, so that no start has to -------------
 filter_generator := $(BUILD)/seccomp_generator
-$(filter_generator): $(call objects,runtime/security/generate/seccomp_generator.cc runtime/security/seccomp_compile.cc \
-    runtime/security/seccomp_policy.cc runtime/security/bpf_check.cc $(wildcard runtime/base/*.cc))
+$(filter_generator): $(call objects,$(wildcard runtime/security/generate/*.cc runtime/security/seccomp_*.cc \
+    runtime/security/bpf.cc runtime/base/*.cc))
 	$(Q)$(CXX) $^ $(LDFLAGS) -lseccomp -o $@
 $(BUILD)/generated/default_filter.bpf: $(filter_generator)
 	@mkdir -p $(@D)

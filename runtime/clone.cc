@@ -140,6 +140,9 @@ void ChildMemory::live(void* self) noexcept {
   // What we open is close-on-exec, but not what our caller left open for us. In this copy of the table all of it
   // becomes so, except the two that the stage shall have.
   if (const long rc = sys::close_range(3, ~0U, CLOSE_RANGE_CLOEXEC); rc < 0) give_up(start, Errno(rc));
+#ifdef CONVOX_FAULTS
+  sys::raw(__NR_fcntl, faults::kLog, F_SETFD, 0);
+#endif
   for (const int fd : {start.socket, start.plan})
     if (const long rc = sys::fcntl(fd, F_SETFD, 0); rc < 0) give_up(start, Errno(rc));
   const long failed = sys::execveat(start.stage, "", memory.argv_, memory.envp_, AT_EMPTY_PATH);

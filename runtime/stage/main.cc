@@ -138,6 +138,9 @@ namespace std {
 }  // namespace std
 
 int main(int argc, char** argv) {
+#ifdef CONVOX_FAULTS
+  convox::faults::start(argv + argc + 1, true);  // the environment stands behind the arguments
+#endif
   using namespace convox;
   using namespace convox::stage;
   const int socket = argc == 3 ? parse_descriptor(argv[1]) : -1;

@@ -122,8 +122,10 @@ $(integration_tests): $(BUILD)/%: $(BUILD)/%.o $(BUILD)/libsupport.a $(BUILD)/li
 $(BUILD)/tests/testbox: $(BUILD)/tests/support/testbox.o
 	$(Q)$(CXX) -static $^ -o $@
 
-.PHONY: programs-for-tests test test-unit test-integration test-vm compare-unpack bench
-programs-for-tests: all $(integration_tests) $(BUILD)/tests/testbox
+.PHONY: programs-for-tests faults-build test test-unit test-integration test-vm compare-unpack bench
+programs-for-tests: all faults-build $(integration_tests) $(BUILD)/tests/testbox
+faults-build:
+	+$(Q)$(submake) MODE=faults all
 
 test: ## install what tests need, run all of them (in a VM what this host cannot)
 	$(Q)scripts/install-deps build test

@@ -2,6 +2,7 @@
 
 #include <signal.h>
 
+#include <algorithm>
 #include <chrono>
 #include <ctime>
 
@@ -73,6 +74,11 @@ int report(const runtime::Ending& ending, const std::string& service) {
   return killed && ending.told_to_stop_by != 0 && !ending.oom ? 128 + ending.told_to_stop_by : ending.status;
 }
 
+void name_host(runtime::ContainerConfig& config) {
+  const auto names_it = [](const std::string& entry) { return entry.starts_with("HOSTNAME="); };
+  if (std::none_of(config.env.begin(), config.env.end(), names_it)) config.env.push_back(cat("HOSTNAME=", config.id));
+}
+
 class Run {
  public:
   Run(const Invocation& invocation, runtime::Containers containers, runtime::Host host, const RunConfig& run)
@@ -89,12 +95,16 @@ class Run {
     TRY(containers_.reap(host_.cgroups), "removing what a killed convox left");
     const runtime::Claim claim = TRY(containers_.claim_new());
     config_.id = claim.id;
-    config_.env.push_back(cat("HOSTNAME=", claim.id));
+    name_host(config_);
     Result<int> result = start_and_wait(claim, signals);
     if (result && config_.keep) return result;
     Result<> disposed = containers_.dispose(claim, host_.cgroups);
-    if (result && !disposed) return std::move(disposed).error();
-    return result;
+    if (disposed) return result;
+    if (result) return std::move(disposed).error();
+    // Both are news: why it did not start, and that something is left.
+    Error error = std::move(result).error();
+    error.more.push_back(disposed.error().text);
+    return error;
   }
 
  private:
@@ -140,7 +150,7 @@ class Run {
 Result<int> explain_run(const Invocation& invocation, const app::RunSource& source, RunConfig run,
                         const runtime::Host& host) {
   run.config.id = "<id>";
-  run.config.env.push_back("HOSTNAME=<id>");
+  name_host(run.config);
   const runtime::LaunchPlan plan = TRY(make_plan(run, host, -1));
   TRY(print(explain(plan, cat("convox run ", shell_quoted(invocation.arguments)), source.needs_import)));
   return 0;
@@ -184,7 +194,7 @@ Result<int> gc(const Invocation& invocation) {
 constexpr Option kRunOptions[] = {
     kAppOption,
     {"release", 0, "id", "Run this release; otherwise the active one."},
-    {"manifest", 'm', "file", "Read this file instead of convox.yml."},
+    {"manifest", 'm', "file", "Read this file instead of convox.yml.", false, true},
     {"no-build", 0, {}, "Fail where the app has no release yet, instead of making the first one."},
     {"entrypoint",
      'e',

@@ -15,6 +15,7 @@ namespace {
 
 int status_of(const Error& error, const Command* command) {
   if (!command || !command->pass_through) return EXIT_FAILURE;
+  if (error.kind == Error::Kind::kInterrupted) return 128 + error.code;
   if (error.kind == Error::Kind::kNoCommand) return 127;
   return error.kind == Error::Kind::kNotExecutable ? 126 : 125;
 }

@@ -18,8 +18,8 @@ namespace convox::runtime {
 namespace {
 
 constexpr std::uint64_t kTight = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC;
-constexpr int kDetach = 2;                                     // MNT_DETACH; <sys/mount.h> clashes with <linux/mount.h>
-constexpr unsigned long kReadOnly = 1;                         // MS_RDONLY
+constexpr int kDetach = 2;              // MNT_DETACH; <sys/mount.h> clashes with <linux/mount.h>
+constexpr unsigned long kReadOnly = 1;  // MS_RDONLY
 constexpr unsigned long kRecursive = 16384, kPrivate = 1 << 18, kSlave = 1 << 19;  // MS_REC, MS_PRIVATE, MS_SLAVE
 constexpr std::string_view kNames = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ";
 

@@ -34,6 +34,16 @@ Launch::Launch(const LaunchPlan& plan, const Containers& containers, const Claim
       deadline_(Clock::now() + kLongestLaunch),
       mounts_(slots_of(plan.config).first_volume) {}
 
+Launch::~Launch() {
+  if (!child_.pidfd) return;
+  sys::pidfd_send_signal(child_.pidfd.get(), SIGKILL);
+  pollfd end{child_.pidfd.get(), POLLIN, 0};
+  timespec timeout{10, 0};
+  sys::ppoll(&end, 1, &timeout);
+  siginfo_t info{};
+  sys::waitid(P_PIDFD, child_.pidfd.get(), &info, WEXITED | WNOHANG);
+}
+
 Result<Running> Launch::perform() {
   TRY(perform_all(plan_.before, 1));
   TRY(perform_all(plan_.meanwhile, plan_.first_meanwhile()));

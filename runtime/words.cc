@@ -318,8 +318,8 @@ struct Explain {
   Errno error;
   stage::Difference difference;
 
-  Error operator()(const stage::FindCommand&) const { return command("find"); }
-  Error operator()(const stage::Execute&) const { return command("execute"); }
+  Error operator()(const stage::FindCommand&) const { return command(); }
+  Error operator()(const stage::Execute&) const { return command(); }
   Error operator()(const stage::ResolveUser& step) const {
     const std::string user(plan.stage.view(step.user));
     if (error.value == ENOENT)
@@ -343,12 +343,9 @@ struct Explain {
 
  private:
   Error other(std::string_view call) const { return os_error(call, "", error); }
-  Error command(std::string_view deed) const {
-    const std::vector<std::string>& argv = plan.config.argv;
-    const std::string name = argv.empty() ? std::string() : argv[0];
-    if (error.value == ENOENT)
-      return Error{Error::Kind::kNoCommand, ENOENT, cat(deed, " \"", name, "\": not found in the container"), {}};
-    return Error{Error::Kind::kNotExecutable, error.value, cat(deed, " \"", name, "\": ", describe(error)), {}};
+  [[nodiscard]] Error command() const {
+    if (error.value == ENOENT) return Error{Error::Kind::kNoCommand, ENOENT, "not found in the container", {}};
+    return Error{Error::Kind::kNotExecutable, error.value, describe(error), {}};
   }
 };
 

@@ -45,7 +45,7 @@ endif
 # --- sources: a folder is a part of a program ---------------------------------------------------------------------
 library_sources := $(wildcard runtime/base/*.cc runtime/*.cc runtime/config/*.cc runtime/security/*.cc rootfs/*.cc cgroups/*.cc)
 cli_sources     := $(filter-out cli/convox.cc,$(wildcard cli/*.cc cli/app/*.cc))
-image_sources   := $(filter-out rootfs/image/convox_image.cc,$(wildcard rootfs/image/*.cc))
+image_sources   := $(filter-out rootfs/image/main.cc,$(wildcard rootfs/image/*.cc))
 support_sources := $(filter-out tests/support/testbox.cc,$(wildcard tests/support/*.cc))
 objects = $(patsubst %.cc,$(BUILD)/%.o,$(1))
 
@@ -86,8 +86,8 @@ $(BUILD)/stage.elf: $(call objects,$(wildcard runtime/stage/*.cc))
 
 # --- the seccomp program for the default capabilities: libseccomp compiles it now, so that no start has to -------------
 filter_generator := $(BUILD)/seccomp_generator
-$(filter_generator): $(call objects,runtime/security/generate/seccomp_generator.cc runtime/security/seccomp_compile.cc \
-    runtime/security/seccomp_policy.cc runtime/security/bpf_check.cc $(wildcard runtime/base/*.cc))
+$(filter_generator): $(call objects,$(wildcard runtime/security/generate/*.cc runtime/security/seccomp_*.cc \
+    runtime/security/bpf.cc runtime/base/*.cc))
 	$(Q)$(CXX) $^ $(LDFLAGS) -lseccomp -o $@
 $(BUILD)/generated/default_filter.bpf: $(filter_generator)
 	@mkdir -p $(@D)
@@ -101,7 +101,7 @@ $(BUILD)/runtime/stage_image.o: $(BUILD)/stage.elf
 # convox is static, so that it starts fast and needs nothing; convox-image alone reads archives, and loads what that takes.
 $(BUILD)/convox: $(BUILD)/cli/convox.o $(BUILD)/libcli.a $(BUILD)/libconvox.a
 	$(Q)$(CXX) $(static) $^ $(LDFLAGS) -lseccomp -lcap -lyaml -o $@
-$(BUILD)/convox-image: $(BUILD)/rootfs/image/convox_image.o $(BUILD)/libimage.a $(BUILD)/libconvox.a
+$(BUILD)/convox-image: $(BUILD)/rootfs/image/main.o $(BUILD)/libimage.a $(BUILD)/libconvox.a
 	$(Q)$(CXX) $^ $(LDFLAGS) -larchive -lisal -lz -lzstd -lcrypto -lseccomp -lcap -o $@
 
 # --- tests -----------------------------------------------------------------------------------------------------------
@@ -111,14 +111,21 @@ integration_tests := $(patsubst %.cc,$(BUILD)/%,$(wildcard tests/integration/*.c
 test_libraries    := -Wl,--no-gc-sections -lcriterion -lmnl -larchive -lisal -lz -lzstd -lcrypto -lseccomp -lcap -lyaml
 $(unit_tests): $(BUILD)/%: $(BUILD)/%.o $(libraries)
 	$(Q)$(CXX) $^ $(LDFLAGS) $(test_libraries) -o $@
+# What of the stage can run without a container is tested, and sanitised, as host code.
+$(BUILD)/hosted/%.o: %.cc $(stamp)
+	@mkdir -p $(@D)
+	$(Q)$(CXX) $(host_flags) -c $< -o $@
+$(BUILD)/tests/unit/user_lookup $(BUILD)/tests/unit/plan_view: $(patsubst %,$(BUILD)/hosted/runtime/stage/%.o,user_lookup plan_view)
 # Most tests start the built programs; a few call a library whose work only the kernel can judge.
 $(integration_tests): $(BUILD)/%: $(BUILD)/%.o $(BUILD)/libsupport.a $(BUILD)/libconvox.a
 	$(Q)$(CXX) $^ $(LDFLAGS) $(test_libraries) -o $@
 $(BUILD)/tests/testbox: $(BUILD)/tests/support/testbox.o
 	$(Q)$(CXX) -static $^ -o $@
 
-.PHONY: programs-for-tests test test-unit test-integration test-vm compare-unpack bench
-programs-for-tests: all $(integration_tests) $(BUILD)/tests/testbox
+.PHONY: programs-for-tests faults-build test test-unit test-integration test-vm compare-unpack bench
+programs-for-tests: all faults-build $(integration_tests) $(BUILD)/tests/testbox
+faults-build:
+	+$(Q)$(submake) MODE=faults all
 
 test: ## install what tests need, run all of them (in a VM what this host cannot)
 	$(Q)scripts/install-deps build test

@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <linux/magic.h>
 #include <sys/vfs.h>
+#include <unistd.h>
 
 #include <algorithm>
 
@@ -30,6 +31,15 @@ std::string unescape(std::string_view field) {
     at += 3;
   }
   return text;
+}
+
+// Only groups below the host's root have the file cgroup.type. Pids outside of our namespace show as 0, so a single
+// byte of cgroup.procs says that somebody is there.
+bool is_occupied(int root) {
+  if (sys::faccessat2(root, "cgroup.type", F_OK, 0) < 0) return false;
+  const UniqueFd processes(sys::openat(root, "cgroup.procs", O_RDONLY | O_CLOEXEC));
+  char byte = 0;
+  return processes && sys::read(processes.get(), &byte, 1) == 1;
 }
 
 }  // namespace
@@ -101,8 +111,13 @@ Result<Hierarchy> read_hierarchy() {
     const std::string mounts = TRY(fs::read_all(file.get(), "/proc/self/mountinfo", kMountinfoLimit));
     found.mount_point = TRY(find_mount_point(mounts));
   }
-  const std::string words = TRY(fs::read_once(AT_FDCWD, cat(found.mount_point, "/cgroup.controllers")));
-  found.controllers = parse_controllers(words);
+  const UniqueFd root = TRY(fs::open(found.mount_point, O_RDONLY | O_DIRECTORY));
+  const std::string offered = TRY(fs::read_once(root.get(), "cgroup.controllers"));
+  found.controllers = parse_controllers(offered);
+  if (found.controllers.empty() || !is_occupied(root.get())) return found;
+  const std::string handed_down = TRY(fs::read_once(root.get(), "cgroup.subtree_control"));
+  found.occupied = true;
+  found.controllers = parse_controllers(handed_down);
   return found;
 }
 

@@ -37,8 +37,11 @@ struct Controllers {
 struct Hierarchy {
   std::string mount_point = {};  // of cgroup v2, for instance /sys/fs/cgroup
   Controllers controllers;       // those that a group below the root can have
-  // v2 is there, but none of the five controllers: version 1 holds them.
-  [[nodiscard]] bool hybrid() const { return controllers.empty(); }
+  // The root that we see is not the host's: we are in a container, and processes live in its root. Then the root cannot
+  // hand down more controllers than it does already.  cgroups(7), "no internal processes"
+  bool occupied = false;
+  // No group of ours can have a controller: limits cannot be set.
+  [[nodiscard]] bool uncontrolled() const { return controllers.empty(); }
 };
 
 // The words of a cgroup.controllers or cgroup.subtree_control file.
@@ -48,8 +51,8 @@ Controllers parse_controllers(std::string_view words);
 // from one that has not mounted any, and says how to mend it.
 Result<std::string> find_mount_point(std::string_view mountinfo);
 
-// Asks the kernel. Four or five system calls where cgroup2 is at one of its usual places; mountinfo, which is long on
-// hosts with many containers, is read only where it is not.
+// Asks the kernel. Few system calls where cgroup2 is at one of its usual places; mountinfo, which is long on hosts with
+// many containers, is read only where it is not.
 Result<Hierarchy> read_hierarchy();
 
 }  // namespace convox::cgroups

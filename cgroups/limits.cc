@@ -9,12 +9,6 @@ constexpr std::uint64_t kMaxWeight = 10'000;
 constexpr std::uint64_t kMinQuota = 1'000;       // kernel/sched/core.c, min_cfs_quota_period
 constexpr std::uint64_t kMaxPeriod = 1'000'000;  // max_cfs_quota_period
 
-// Which boot option takes the controller away from cgroup version 1. There the file system of io was called blkio.
-std::string boot_option(Controller controller) {
-  const std::string_view version_1_name = controller == Controller::kIo ? "blkio" : name(controller);
-  return cat("boot with cgroup_no_v1=", version_1_name, " or systemd.unified_cgroup_hierarchy=1");
-}
-
 // What the user would call it.
 std::string_view purpose(std::string_view file) {
   if (file.starts_with("cpu.")) return file == "cpu.max" ? "a cpu limit" : "a cpu request";
@@ -90,13 +84,18 @@ Controllers needed(const Limits& limits) {
   return all;
 }
 
+std::string remedy(const Hierarchy& hierarchy, std::string_view version_1_name) {
+  if (hierarchy.occupied) return cat("move all processes of ", hierarchy.mount_point, "/cgroup.procs to a group below");
+  return cat("boot with cgroup_no_v1=", version_1_name, " or systemd.unified_cgroup_hierarchy=1");
+}
+
 Result<> check_limits(const Limits& asked, const Hierarchy& hierarchy) {
   TRY(check_values(asked));
   for (const Setting& setting : settings(asked)) {
     if (!setting.controller || hierarchy.controllers.has(*setting.controller)) continue;
     return invalid(cat(purpose(setting.file), " needs the ", name(*setting.controller), " controller, which ",
-                       hierarchy.mount_point, " does not have"))
-        .advise(boot_option(*setting.controller));
+                       hierarchy.mount_point, " cannot give"))
+        .advise(remedy(hierarchy, *setting.controller == Controller::kIo ? "blkio" : name(*setting.controller)));
   }
   return ok();
 }

@@ -21,10 +21,10 @@ struct Option {
   std::string_view name;        // "app" for --app
   char letter = 0;              // 'a' for -a; 0: none
   std::string_view value = {};  // what its value is called in --help; empty: a flag, which is on or off
-  std::string_view help = {};
-  bool repeatable = false;  // each use adds a value; otherwise the last one counts
-  bool letter_in_front =
-      false;  // its letter is not taken from behind a command to pass through: `run web node -e CODE`
+  std::string_view help = {};   // empty: accepted, but --help does not show it
+  bool repeatable = false;      // each use adds a value; otherwise the last one counts
+  // Its letter is not taken from behind a command to pass through: `run web node -e CODE`.
+  bool letter_in_front = false;
 };
 
 struct Invocation;

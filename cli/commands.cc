@@ -10,6 +10,7 @@
 #include "cli/cmd_env.h"
 #include "cli/cmd_help.h"
 #include "cli/cmd_releases.h"
+#include "cli/cmd_run.h"
 #include "cli/cmd_services.h"
 
 namespace convox::cli {
@@ -32,12 +33,14 @@ constexpr const Command* kCommands[] = {
     &kEnvGet,
     &kEnvSet,
     &kEnvUnset,
+    &kGc,
     &kHelp,
     &kReleases,
     &kReleasesInfo,
     &kReleasesManifest,
     &kReleasesPromote,
     &kReleasesRollback,
+    &kRun,
     &kServices,
     &kVersion,
 };

@@ -77,4 +77,9 @@ int run(int argc, char** argv) {
 }  // namespace
 }  // namespace convox::cli
 
-int main(int argc, char** argv) { return convox::cli::run(argc, argv); }
+int main(int argc, char** argv) {
+#ifdef CONVOX_FAULTS
+  convox::faults::start(environ, false);
+#endif
+  return convox::cli::run(argc, argv);
+}

@@ -9,8 +9,10 @@
 namespace convox::cli {
 namespace {
 
+using Lines = std::vector<std::pair<std::string, std::string>>;
+
 // Lines of two columns, the second at one place.
-std::string two_columns(const std::vector<std::pair<std::string, std::string_view>>& lines) {
+std::string two_columns(const Lines& lines) {
   std::size_t width = 0;
   for (const auto& [left, right] : lines) width = std::max(width, left.size());
   std::string text;
@@ -49,18 +51,19 @@ std::string wrapped(std::string_view text) {
 }  // namespace
 
 std::string command_list() {
-  std::vector<std::pair<std::string, std::string_view>> lines;
+  Lines lines;
   for (const Command* command : commands()) lines.emplace_back(command->name, command->summary);
   return two_columns(lines);
 }
 
 std::string usage(const Command& command) {
   std::vector<Option> options(command.options.begin(), command.options.end());
-  for (const Option& option : global_options())
-    if (!option.help.empty()) options.push_back(option);
+  options.insert(options.end(), global_options().begin(), global_options().end());
+  std::erase_if(options, [](const Option& option) { return option.help.empty(); });
   std::ranges::sort(options, {}, &Option::name);
-  std::vector<std::pair<std::string, std::string_view>> lines;
-  for (const Option& option : options) lines.emplace_back(spelling(option), option.help);
+  Lines lines;
+  for (const Option& option : options)
+    lines.emplace_back(spelling(option), cat(option.help, option.repeatable ? " Can be given several times." : ""));
   const std::string arguments = command.arguments.empty() ? "" : cat(" ", command.arguments);
   return cat("USAGE\n  convox ", command.name, arguments, "\n\nDESCRIPTION\n",
              wrapped(command.description.empty() ? command.summary : command.description), "\nOPTIONS\n",

@@ -15,7 +15,7 @@
 
 namespace convox::cli {
 
-// Options that every command takes. Those without a help text are hidden.
+// Options that every command takes.
 std::span<const Option> global_options();
 
 // How many words at the front are options (with their values) that every command takes: 2 of `--root DIR ps`.

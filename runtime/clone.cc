@@ -1,6 +1,7 @@
 #include "runtime/clone.h"
 
 #include <fcntl.h>
+#include <linux/close_range.h>
 #include <linux/prctl.h>
 #include <linux/sched.h>
 #include <sched.h>
@@ -136,8 +137,12 @@ void ChildMemory::live(void* self) noexcept {
   }
   for (int fd = 0; fd < 3; ++fd)
     if (const long rc = sys::dup3(start.stdio[fd], fd, 0); rc < 0) give_up(start, Errno(rc));
-  // Everything that we ever open is close-on-exec; the two that the stage shall have are not, in this copy of the
-  // table.
+  // What we open is close-on-exec, but not what our caller left open for us. In this copy of the table all of it
+  // becomes so, except the two that the stage shall have.
+  if (const long rc = sys::close_range(3, ~0U, CLOSE_RANGE_CLOEXEC); rc < 0) give_up(start, Errno(rc));
+#ifdef CONVOX_FAULTS
+  sys::raw(__NR_fcntl, faults::kLog, F_SETFD, 0);
+#endif
   for (const int fd : {start.socket, start.plan})
     if (const long rc = sys::fcntl(fd, F_SETFD, 0); rc < 0) give_up(start, Errno(rc));
   const long failed = sys::execveat(start.stage, "", memory.argv_, memory.envp_, AT_EMPTY_PATH);

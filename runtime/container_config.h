@@ -10,6 +10,7 @@
 
 #include "cgroups/limits.h"
 #include "runtime/security/capabilities.h"
+#include "runtime/terminal.h"
 
 namespace convox::runtime {
 
@@ -50,7 +51,8 @@ struct ContainerConfig {
   std::string user;  // "", uid, name, uid:gid, name:group: looked up inside the image
   bool never_root = false;
   bool terminal = false;
-  bool init = false;  // a reaping, forwarding PID 1 of ours in front of the command
+  std::optional<TerminalSize> terminal_size;  // at the start; the kernel's default is 0 by 0
+  bool init = false;                          // a reaping, forwarding PID 1 of ours in front of the command
 
   Namespaces namespaces;
   security::CapabilitySet capabilities = security::kDefaultCapabilities;
@@ -61,6 +63,7 @@ struct ContainerConfig {
 
   std::vector<std::string> layers;  // chain ids, bottom first
   std::vector<Volume> volumes;
+  std::vector<std::string> own_volumes;  // directories inside that stay writable under a read-only root
   std::vector<Tmpfs> tmpfs;
   cgroups::Limits limits;
   bool keep = false;  // its files and record outlive it

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <bit>
 
+#include "cgroups/limits.h"
 #include "runtime/base/fs.h"
 #include "runtime/base/words.h"
 #include "runtime/security/capabilities.h"
@@ -62,7 +63,9 @@ Finding capabilities(const Host& host, const Examination& facts) {
 Finding hierarchy(const Host& host) {
   constexpr std::string_view kName = "cgroup v2";
   if (host.no_cgroups) return lacks(kName, host.no_cgroups->text, host.no_cgroups->advice);
-  return good(kName, cat(host.cgroups.mount_point, host.cgroups.hybrid() ? ", hybrid with version 1" : ""));
+  const bool hybrid = host.cgroups.uncontrolled() && !host.cgroups.occupied;
+  const std::string_view note = host.cgroups.occupied ? ", of a container" : hybrid ? ", hybrid with version 1" : "";
+  return good(kName, cat(host.cgroups.mount_point, note));
 }
 
 // What a user misses without the controller.
@@ -85,17 +88,30 @@ std::string_view loss(Controller controller) {
 Finding controller(const Host& host, Controller one) {
   const std::string subject = cat("cgroup ", cgroups::name(one));
   if (host.cgroups.controllers.has(one)) return good(subject, "limits can be set");
-  return warning(subject, std::string(loss(one)),
-                 host.no_cgroups ? "" : "boot with systemd.unified_cgroup_hierarchy=1 or cgroup_no_v1=all");
+  if (host.no_cgroups) return warning(subject, std::string(loss(one)), {});
+  return warning(subject, std::string(loss(one)), cgroups::remedy(host.cgroups, "all"));
+}
+
+// What nobody could try is neither good nor bad; why it could not be tried is another finding.
+Finding untried(std::string_view name) { return warning(name, "not tried", {}); }
+
+std::string other_file_system(const Examination& facts) {
+  return cat("set CONVOX_ROOT to a directory on ext4, xfs or btrfs, not ", facts.store);
+}
+
+Finding store(const Host& host, const Examination& facts) {
+  constexpr std::string_view kName = "store";
+  if (host.uid != 0) return untried(kName);
+  if (facts.probes.store) return lacks(kName, describe(facts.probes.store), cat("make ", facts.store, " writable"));
+  return good(kName, facts.store);
 }
 
 Finding overlay(const Host& host, const Examination& facts) {
   constexpr std::string_view kName = "overlay";
   if (!host.overlay) return lacks(kName, "the kernel has no overlay file system", "modprobe overlay");
-  const std::string mend = cat("set CONVOX_ROOT to a directory on ext4, xfs or btrfs, not ", facts.store);
-  if (facts.store_error)
-    return lacks(kName, cat("store: ", describe(Errno(-facts.store_error->code))), mend);
-  if (facts.probes.overlay) return lacks(kName, cat("not on this file system: ", describe(facts.probes.overlay)), mend);
+  if (facts.probes.overlay == kNotTried || facts.probes.overlay.value == EPERM) return untried(kName);
+  if (facts.probes.overlay)
+    return lacks(kName, cat("not on this file system: ", describe(facts.probes.overlay)), other_file_system(facts));
   return good(kName, "works on the store's file system");
 }
 
@@ -104,9 +120,10 @@ Finding user_namespaces(const Host& host, const Examination& facts) {
   constexpr std::string_view kMeaning = ": only --userns host works";
   if (!host.user_namespaces())
     return warning(kName, cat("forbidden", kMeaning), "sysctl -w user.max_user_namespaces=65536");
+  if (host.uid != 0) return untried(kName);
   if (facts.probes.user_namespace.value == EPERM)  // whatever the limit says, in a chroot  clone(2)
     return warning(kName, cat("not permitted", kMeaning), "leave the chroot, or allow them in the security module");
-  if (facts.probes.user_namespace) return warning(kName, cat(describe(facts.probes.user_namespace), kMeaning), "");
+  if (facts.probes.user_namespace) return warning(kName, cat(describe(facts.probes.user_namespace), kMeaning), {});
   return good(kName, "65,536 ids for each container");
 }
 
@@ -115,10 +132,9 @@ Finding idmapped_layers(const Host& host, const Examination& facts) {
   const Probes& probes = facts.probes;
   if (!host.idmapped_layers())
     return warning(kName, "too old a kernel: only --userns host works", "install Linux 5.19 or later");
-  if (facts.store_error || probes.idmapped_mount.value == ECANCELED) return warning(kName, "not tried", "");
+  if (probes.idmapped_mount == kNotTried) return untried(kName);
   if (probes.idmapped_mount)
-    return warning(kName, "not on this file system: only --userns host works",
-                   cat("set CONVOX_ROOT to a directory on ext4, xfs or btrfs, not ", facts.store));
+    return warning(kName, "not on this file system: only --userns host works", other_file_system(facts));
   if (probes.idmapped_overlay)
     return warning(kName, "not below overlay: only --userns host works", "install a newer kernel");
   return good(kName, "work on the store's file system");
@@ -128,13 +144,11 @@ Finding idmapped_layers(const Host& host, const Examination& facts) {
 // what the old one hides.  fs/namespace.c, mount_too_revealing
 Finding proc(const Examination& facts) {
   constexpr std::string_view kName = "proc";
-  const bool failed = facts.probes.procfs && facts.probes.procfs.value != ECANCELED;
-  if (failed)
-    return warning(kName, "none in user namespaces: only --userns host works",
-                   facts.over_proc.empty() ? "mount a whole proc on /proc" : cat("unmount ", joined(facts.over_proc)));
-  if (!facts.over_proc.empty())
-    return warning(kName, "parts of /proc are covered", cat("unmount ", joined(facts.over_proc)));
-  return good(kName, facts.probes.procfs ? "nothing covers it" : "a new one can be mounted in a user namespace");
+  const std::string mend =
+      facts.over_proc.empty() ? "mount a whole proc on /proc" : cat("unmount ", joined(facts.over_proc));
+  if (facts.probes.procfs == kNotTried) return untried(kName);
+  if (facts.probes.procfs) return warning(kName, "none in user namespaces: only --userns host works", mend);
+  return good(kName, "a new one can be mounted in a user namespace");
 }
 
 Finding seccomp(const Host& host) {
@@ -151,7 +165,7 @@ Finding security_modules(const Examination& facts) {
 }
 
 Finding nftables(const Examination& facts) {
-  if (facts.store_error) return warning("nftables", "not tried", "");
+  if (facts.probes.nftables.value == EPERM) return untried("nftables");
   if (facts.probes.nftables) return warning("nftables", "none: no bridges and published ports", "modprobe nf_tables");
   return good("nftables", "answers");
 }
@@ -195,10 +209,7 @@ std::vector<std::string> find_over_proc(std::string_view mountinfo) {
 Examination examine(const std::string& store) {
   Examination facts;
   facts.store = store;
-  if (Result<Probes> probes = probe(store))
-    facts.probes = *probes;
-  else
-    facts.store_error = std::move(probes).error();
+  facts.probes = probe(store);
   facts.last_capability =
       static_cast<unsigned>(number(first_line("/proc/sys/kernel/cap_last_cap")).value_or(facts.last_capability));
   facts.security_modules = first_line("/sys/kernel/security/lsm");
@@ -216,9 +227,9 @@ Examination examine(const std::string& store) {
 std::vector<Finding> diagnose(const Host& host, const Examination& facts) {
   std::vector<Finding> findings{kernel(host), capabilities(host, facts), hierarchy(host)};
   for (const Controller one : cgroups::kControllers) findings.push_back(controller(host, one));
-  for (Finding finding :
-       {overlay(host, facts), user_namespaces(host, facts), idmapped_layers(host, facts), proc(facts), seccomp(host),
-        security_modules(facts), nftables(facts), programs_in_memory(host, facts), core_dumps(facts), terminals(facts)})
+  for (Finding finding : {store(host, facts), overlay(host, facts), user_namespaces(host, facts),
+                          idmapped_layers(host, facts), proc(facts), seccomp(host), security_modules(facts),
+                          nftables(facts), programs_in_memory(host, facts), core_dumps(facts), terminals(facts)})
     findings.push_back(std::move(finding));
   return findings;
 }

@@ -4,7 +4,6 @@
 // Read next: probe.h, which tries things instead of believing in them.
 #pragma once
 #include <cstdint>
-#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -17,11 +16,10 @@ namespace convox::runtime {
 
 // What only doctor asks of a host.
 struct Examination {
-  std::string store;                 // where images and containers will lie
-  Probes probes;                     // what came of trying
-  std::optional<Error> store_error;  // why nothing could be tried
-  unsigned last_capability = 40;     // the highest that this kernel knows
-  std::string security_modules;      // "lockdown,capability,yama,apparmor"; empty: unknown
+  std::string store;              // where images and containers will lie
+  Probes probes;                  // what came of trying
+  unsigned last_capability = 40;  // the highest that this kernel knows
+  std::string security_modules;   // "lockdown,capability,yama,apparmor"; empty: unknown
   bool selinux_enforcing = false;
   std::vector<std::string> over_proc;  // mounts that cover parts of /proc
   std::string core_pattern;            // a leading '|' is a program that the host runs

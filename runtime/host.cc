@@ -1,5 +1,6 @@
 #include "runtime/host.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <linux/capability.h>
 #include <linux/mount.h>
@@ -22,9 +23,11 @@ bool in_initial_user_namespace() {
 
 // fsopen looks the file system up and loads its module if need be: exactly what the launch will do. /proc/filesystems
 // would know only what is loaded already.
+// Without the right to mount it answers EPERM before it looks; then we do not know, and check_host has another reason.
 bool has_overlay() {
-  const UniqueFd context(sys::fsopen("overlay", FSOPEN_CLOEXEC));
-  return static_cast<bool>(context);
+  const long opened = sys::fsopen("overlay", FSOPEN_CLOEXEC);
+  const UniqueFd context(opened);
+  return opened != -ENODEV;
 }
 
 // Absent where the kernel has no user namespaces.
@@ -88,8 +91,9 @@ Result<Host> read_host() {
   else
     host.no_cgroups = std::move(hierarchy).error();
 
-  const std::string status = TRY(fs::read_once(AT_FDCWD, "/proc/self/status"), "reading this host");
-  parse_status(status, host);
+  const Result<std::string> status = fs::read_once(AT_FDCWD, "/proc/self/status");
+  if (!status) return Error(status.error()).under("reading this host").advise("mount -t proc proc /proc");
+  parse_status(*status, host);
   host.max_user_namespaces = user_namespace_limit();
   host.initial_user_namespace = in_initial_user_namespace();
   host.overlay = has_overlay();

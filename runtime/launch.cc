@@ -147,7 +147,10 @@ Result<> Launch::perform(const AwaitPayload&) {
   for (;;) {
     Incoming incoming = TRY(receive());
     if (!incoming.report) break;
-    if (incoming.report->kind == stage::Report::kConsole) running_.console = std::move(incoming.descriptor);
+    if (incoming.report->kind == stage::Report::kConsole) {
+      running_.console = std::move(incoming.descriptor);
+      if (const auto size = plan_.config.terminal_size) TRY(set_terminal_size(running_.console.get(), *size));
+    }
     if (incoming.report->kind == stage::Report::kReady) ready = true;
   }
   if (!ready) return ended_early();

@@ -50,6 +50,7 @@ class Launch {
   Result<> perform_all(const std::vector<HostStep>& steps, std::size_t first);
 
   // launch_steps.cc
+  Result<> perform(const ProtectSupervisor&);
   Result<> perform(const WriteRecord&);
   Result<> perform(const LeaseIds&);
   Result<> perform(const MakeStorage&);

@@ -22,7 +22,6 @@ namespace {
 
 constexpr time_t kPatience = 10;                // seconds; everything here takes milliseconds
 constexpr const char* kIds = "0 524288 65536";  // those of the first container
-constexpr Errno kNotTried{-ECANCELED};
 
 // A child of ours and the socket to it. Destruction ends the child, whatever it is doing.
 struct Child {
@@ -117,7 +116,6 @@ Errno map_ids(const Child& child) {
 
 // Gives the namespace's descriptor, or none.
 UniqueFd probe_user_namespace(Child& child, Probes& found) {
-  found.procfs = kNotTried;
   found.user_namespace = start(child, CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNS, live_in_user_namespace);
   if (!found.user_namespace) found.user_namespace = map_ids(child);
   if (found.user_namespace) return UniqueFd();
@@ -143,14 +141,14 @@ Errno mount_idmapped(const char* from, const char* to, int user_namespace) {
 }
 
 struct MountProbes {
-  Errno overlay, idmapped_mount, idmapped_overlay;
+  Errno overlay = kNotTried, idmapped_mount = kNotTried, idmapped_overlay = kNotTried;
 };
 
 // In a mount namespace of its own. The working directory first: unshare moves it to the copy of its mount, while the
 // descriptor stays behind on the host's, of which a layer cannot be made (EINVAL). Private next: on most hosts mounts
 // are shared, and a mount made here would appear on the host.  mount_namespaces(7)
 MountProbes try_mounts(int scratch, int user_namespace) {
-  MountProbes found{kNotTried, kNotTried, kNotTried};
+  MountProbes found;
   found.overlay = Errno(sys::fchdir(scratch));
   if (!found.overlay) found.overlay = Errno(sys::unshare(CLONE_NEWNS));
   if (!found.overlay) found.overlay = Errno(sys::mount("", "/", nullptr, MS_REC | MS_PRIVATE, nullptr));
@@ -165,13 +163,13 @@ MountProbes try_mounts(int scratch, int user_namespace) {
 
 MountProbes probe_mounts(int scratch, int user_namespace) {
   Child child;
-  MountProbes found{kNotTried, kNotTried, kNotTried};
+  MountProbes found;
   found.overlay = start(child, 0, [=](int socket) {
     const MountProbes tried = try_mounts(scratch, user_namespace);
     sys::write(socket, &tried, sizeof tried);
   });
   if (found.overlay) return found;
-  if (const Errno heard = receive(child, found)) found = {heard, kNotTried, kNotTried};
+  if (const Errno heard = receive(child, found)) found.overlay = heard;
   return found;
 }
 
@@ -182,6 +180,26 @@ Result<UniqueFd> open_nearest(std::string path) {
     if (dir || dir.error().code != ENOENT || path.empty() || path == "/") return dir;
     path.resize(path.find_last_of('/') == 0 ? 1 : std::min(path.find_last_of('/'), path.size()));
   }
+}
+
+Result<> probe_store(const std::string& store, int user_namespace, Probes& found) {
+  const UniqueFd parent = TRY(open_nearest(store));
+  const std::string name = cat(".convox-doctor-", fs::random_hex(8));
+  const auto tried = [&]() -> Result<> {
+    const UniqueFd scratch = TRY(fs::make_and_open_directory(parent.get(), name, 0700));
+    for (const char* part : {"lower", "mapped", "upper", "work"})
+      TRY(check(sys::mkdirat(scratch.get(), part, 0755), "mkdir", part));
+    const MountProbes mounts = probe_mounts(scratch.get(), user_namespace);
+    found.overlay = mounts.overlay;
+    found.idmapped_mount = mounts.idmapped_mount;
+    found.idmapped_overlay = mounts.idmapped_overlay;
+    return ok();
+  }();
+  const Result<> removed = fs::remove_tree(parent.get(), name);
+  TRY(tried);
+  TRY(removed);
+  found.store = {};
+  return ok();
 }
 
 // --- nftables -------------------------------------------------------------------------------------------------------
@@ -213,26 +231,13 @@ Errno probe_nftables() {
 
 }  // namespace
 
-Result<Probes> probe(const std::string& store) {
-  const UniqueFd parent = TRY(open_nearest(store), "trying the store's file system");
-  const std::string name = cat(".convox-doctor-", fs::random_hex(8));
+Probes probe(const std::string& store) {
   Probes found;
-  const auto tried = [&]() -> Result<> {
-    const UniqueFd scratch = TRY(fs::make_and_open_directory(parent.get(), name, 0700));
-    for (const char* part : {"lower", "mapped", "upper", "work"})
-      TRY(check(sys::mkdirat(scratch.get(), part, 0755), "mkdir", part));
-    Child child;  // the user namespace lives as long as it does
-    const UniqueFd user_namespace = probe_user_namespace(child, found);
-    const MountProbes mounts = probe_mounts(scratch.get(), user_namespace.get());
-    found.overlay = mounts.overlay;
-    found.idmapped_mount = mounts.idmapped_mount;
-    found.idmapped_overlay = mounts.idmapped_overlay;
-    return ok();
-  }();
-  const Result<> removed = fs::remove_tree(parent.get(), name);
-  TRY(tried, "trying the store's file system");
-  TRY(removed, "trying the store's file system");
   found.nftables = probe_nftables();
+  Child child;  // the user namespace lives as long as it does
+  const UniqueFd user_namespace = probe_user_namespace(child, found);
+  if (const Result<> tried = probe_store(store, user_namespace.get(), found); !tried)
+    found.store = Errno(tried.error().code ? -tried.error().code : -EIO);
   return found;
 }
 

@@ -5,24 +5,28 @@
 // deadline, in a scratch directory that is removed again. For `convox doctor` only; a launch finds out by launching.
 // Man pages: user_namespaces(7), mount_setattr(2), fsopen(2).
 #pragma once
+#include <errno.h>
+
 #include <string>
 
 #include "runtime/base/result.h"
 
 namespace convox::runtime {
 
-// What each deed came to; zero is success. ECANCELED: not tried, because one that it needs failed.
+inline constexpr Errno kNotTried{-ECANCELED};  // because a deed that it needs failed
+
+// What each deed came to; zero is success.
 struct Probes {
-  Errno user_namespace;    // made, with 65,536 ids of its own
-  Errno procfs;            // a new one, in user, process and mount namespaces of their own
-  Errno overlay;           // a writable one, with all its layers on the file system of the store
-  Errno idmapped_mount;    // of that file system
-  Errno idmapped_overlay;  // one whose lower layer is idmapped
-  Errno nftables;          // asked for its generation number
+  Errno user_namespace = kNotTried;    // made, with 65,536 ids of its own
+  Errno procfs = kNotTried;            // a new one, in user, process and mount namespaces of their own
+  Errno store = kNotTried;             // directories can be made there
+  Errno overlay = kNotTried;           // a writable one, with all its layers on the file system of the store
+  Errno idmapped_mount = kNotTried;    // of that file system
+  Errno idmapped_overlay = kNotTried;  // one whose lower layer is idmapped
+  Errno nftables = kNotTried;          // asked for its generation number
 };
 
-// `store` need not exist: the nearest directory above it that does lies on the same file system. An error: not even the
-// scratch directory could be made there.
-Result<Probes> probe(const std::string& store);
+// `store` need not exist: the nearest directory above it that does lies on the same file system.
+Probes probe(const std::string& store);
 
 }  // namespace convox::runtime

@@ -101,6 +101,7 @@ class Planner {
                             kVolume | (volume.read_only ? kReadOnlyVolume : 0),
                             volume.is_file ? Target::kFile : Target::kDirectory,
                             true});
+    for (const std::string& path : want_.own_volumes) plan_.then(ImageVolume{text(path)});
     // Last, so that a volume over /etc does not hide them.
     plan_.then(AttachTree{{slots_.hosts}, text("/etc/hosts"), kTight, Target::kFile});
     plan_.then(AttachTree{{slots_.hostname}, text("/etc/hostname"), kTight, Target::kFile});

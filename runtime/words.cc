@@ -49,6 +49,10 @@ std::string_view limit_name(std::uint32_t resource) {
 
 // --- the host side -------------------------------------------------------------------------------------------
 
+Words of(const ProtectSupervisor&) {
+  return {"lower our own OOM score", "the OOM killer shall take the container, not the one who must report and undo it",
+          "proc(5)"};
+}
 Words of(const WriteRecord&) {
   return {"write the container's record", "whoever finds it after a crash can undo everything that follows",
           "rename(2)"};
@@ -195,6 +199,10 @@ Words of(const stage::PivotRoot&, const StagePlan&) {
   return {"make the new root \"/\" and let go of the old one", "nothing of the host's file system stays reachable",
           "pivot_root(2)"};
 }
+Words of(const stage::ImageVolume& step, const StagePlan& plan) {
+  return {cat("make ", plan.view(step.path), " a mount of its own (nosuid, nodev)"),
+          "the image names it as a volume: it stays writable", "open_tree(2)"};
+}
 Words of(const stage::MakeDirectory& step, const StagePlan& plan) {
   return {cat("make ", plan.view(step.path), " if the image lacks it"),
           "after the pivot: no host path can be reached any more", "openat2(2)"};
@@ -323,12 +331,12 @@ struct Explain {
           Error::Kind::kInvalid, EINVAL, cat("\"", user, "\" is no user, or the image's passwd is no file"), {}};
     return other("look_up");
   }
-  Error operator()(const stage::Verify& step) const {
-    if (difference == stage::Difference::kNone) return (*this)(step, 0);
+  Error operator()(const stage::Verify&) const {
+    if (difference == stage::Difference::kNone) return other("openat");
     return Error{Error::Kind::kSystem, error.value, std::string(difference_text(difference)), {}};
   }
   template <class Step>
-  Error operator()(const Step& step, int = 0) const {
+  Error operator()(const Step& step) const {
     std::string call = words(stage::Step(step), plan.stage).source;
     return other(call.substr(0, call.find('(')));
   }

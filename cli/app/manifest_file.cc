@@ -31,8 +31,7 @@ bool is_trusted(unsigned uid) {
 Result<> check_owner(int fd, const std::string& what) {
   struct stat st {};
   TRY(check(sys::newfstatat(fd, "", &st, AT_EMPTY_PATH), "stat", what));
-  const bool writable = (st.st_mode & S_IWOTH) && !(S_ISDIR(st.st_mode) && (st.st_mode & S_ISVTX));
-  if (writable)
+  if (st.st_mode & S_IWOTH)  // the sticky bit is no excuse: anybody can put a link to a file of ours into /tmp
     return invalid(cat(what, " can be written by everybody")).advise("name it with -m to use it all the same");
   if (!is_trusted(st.st_uid))
     return invalid(cat(what, " belongs to user ", st.st_uid, ", who is neither root nor you"))

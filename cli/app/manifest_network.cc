@@ -1,3 +1,4 @@
+// How many of a service there are, and how the world reaches them: scale, ports, health, deployment.
 #include <algorithm>
 #include <charconv>
 

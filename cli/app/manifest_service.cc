@@ -1,3 +1,4 @@
+// What runs, as whom, on what, and how it ends: the keys of a service that concern every process of it.
 #include <algorithm>
 
 #include "cli/app/manifest_fields.h"
@@ -7,12 +8,13 @@
 namespace convox::app {
 namespace {
 
-// Host paths that Convox lets a service see; every other absolute source names a directory of the app.
+// The only host paths that Convox lets a service see (/var/run for docker.sock). Every other absolute source names a
+// directory of the app.
 bool is_host_path(std::string_view path) {
   for (const std::string_view below :
        {"/cgroup/", "/proc/", "/sys/fs/cgroup/", "/sys/kernel/debug/", "/var/log/audit/", "/var/run/"})
     if (cat(path, "/").starts_with(below)) return true;
-  return path == "/var/run/docker.sock";
+  return false;
 }
 
 // Neither `..` nor anything else that is more than it looks like.
@@ -26,26 +28,32 @@ bool is_plain_path(std::string_view path) {
   return path.find_first_not_of('/') != path.npos;
 }
 
+// "/path", the service's own, or "name:/path".
+std::optional<Volume> volume_of(const std::string& text) {
+  const std::size_t colon = text.find(':');
+  Volume volume;
+  volume.source = text.substr(0, colon);
+  volume.path = colon == std::string::npos ? text : text.substr(colon + 1);
+  if (!volume.path.starts_with('/') || volume.path.find(':') != std::string::npos) return std::nullopt;
+  if (!is_plain_path(volume.path) || !is_plain_path(volume.source)) return std::nullopt;
+  if (is_host_path(volume.source)) {
+    volume.kind = Volume::Kind::kHost;
+    return volume;
+  }
+  if (colon != std::string::npos) volume.kind = Volume::Kind::kApp;
+  volume.source.erase(0, volume.source.find_first_not_of('/'));
+  while (volume.source.ends_with('/')) volume.source.pop_back();
+  return volume;
+}
+
 Result<> read_volumes(Fields& fields, std::vector<Volume>& into) {
-  std::vector<std::string> texts;
-  TRY(fields.list("volumes", texts));
-  for (const std::string& text : texts) {
-    const std::size_t colon = text.find(':');
-    Volume volume;
-    volume.source = text.substr(0, colon);
-    volume.path = colon == std::string::npos ? text : text.substr(colon + 1);
-    const bool whole_path =
-        volume.path.starts_with('/') && is_plain_path(volume.path) && volume.path.find(':') == std::string::npos;
-    if (!whole_path || !is_plain_path(volume.source))
-      return fields.wrong("volumes", *fields.find("volumes"), "/path or name:/path").under(cat("\"", text, "\""));
-    if (is_host_path(volume.source))
-      volume.kind = Volume::Kind::kHost;
-    else {
-      if (colon != std::string::npos) volume.kind = Volume::Kind::kApp;
-      volume.source.erase(0, volume.source.find_first_not_of('/'));
-      while (volume.source.ends_with('/')) volume.source.pop_back();
-    }
-    into.push_back(std::move(volume));
+  const YamlNode* list = fields.find("volumes");
+  if (!list) return ok();
+  if (!list->is_list()) return fields.wrong("volumes", *list, "a list");
+  for (const YamlNode& item : list->items) {
+    std::optional<Volume> volume = volume_of(item.text);
+    if (!volume) return fields.wrong("volumes", item, "/path or name:/path");
+    into.push_back(*std::move(volume));
   }
   return ok();
 }

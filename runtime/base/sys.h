@@ -39,6 +39,7 @@ struct Errno {
   constexpr Errno() = default;
   constexpr explicit Errno(long result) : value(result < 0 ? static_cast<int>(-result) : 0) {}
   explicit constexpr operator bool() const { return value != 0; }
+  constexpr bool operator==(const Errno&) const = default;
 };
 
 namespace sys {

@@ -10,7 +10,7 @@
 #include <cstring>
 
 #include "runtime/base/fs.h"
-#include "runtime/security/bpf_check.h"
+#include "runtime/security/bpf.h"
 #include "runtime/security/seccomp_policy.h"
 
 namespace convox::security {
@@ -36,11 +36,12 @@ std::uint64_t checksum(std::string_view program) {
   std::uint64_t hash = 0xcbf29ce484222325;
   for (const CallRow& row : call_rows())
     hash = fold(hash, cat(row.calls, ';', row.allowed_with, ';', row.otherwise, '\n'));
-  for (const ArgumentRow& row : argument_rows()) {
-    hash = fold(hash, cat(row.call, ';', row.allowed_with, ';', row.otherwise, '\n'));
-    for (const ArgumentTest& test : {row.first, row.second})
-      hash = fold(hash, cat(test.argument, ';', test.mask, ';', test.value, '\n'));
-  }
+  for (const std::span<const ArgumentRow> rows : argument_rows())
+    for (const ArgumentRow& row : rows) {
+      hash = fold(hash, cat(row.call, ';', row.allowed_with, ';', row.otherwise, '\n'));
+      for (const ArgumentTest& test : {row.first, row.second})
+        hash = fold(hash, cat(test.argument, ';', test.mask, ';', test.value, '\n'));
+    }
   return fold(hash, program);
 }
 
@@ -65,7 +66,7 @@ std::optional<std::string> cached_filter(int dir, const std::string& name) {
   if (!content || (*content).size() < sizeof written) return std::nullopt;
   std::memcpy(&written, (*content).data(), sizeof written);
   std::string program = (*content).substr(sizeof written);
-  if (written != checksum(program) || !is_seccomp_program(program)) return std::nullopt;
+  if (written != checksum(program) || !Program::parse(program)) return std::nullopt;
   return program;
 }
 

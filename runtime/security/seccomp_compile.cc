@@ -3,50 +3,16 @@
 #include <linux/memfd.h>
 #include <seccomp.h>
 
-#include <bit>
+#include <algorithm>
 #include <cerrno>
 #include <cstdio>
+#include <vector>
 
 #include "runtime/base/fs.h"
+#include "runtime/security/seccomp_verify.h"
 
 namespace convox::security {
 namespace {
-
-// Can arguments in `cube` pass `test`?
-bool possible(const ArgumentTest& test, const Cube& cube) {
-  const std::uint32_t known = cube.mask[test.argument] & test.mask;
-  return ((cube.value[test.argument] ^ test.value) & known) == 0;
-}
-
-// Halves the cube by one bit until all rows that are still possible in it give the same answer. The bit is the highest
-// one that the first possible row asks for, so that a row's values end up in one half each time.
-void cut(const Cube& cube, std::span<const ArgumentRow> rows, CapabilitySet granted, std::vector<Rule>& rules) {
-  std::vector<ArgumentRow> left;
-  bool agreed = true;
-  for (const ArgumentRow& row : rows) {
-    if (!possible(row.first, cube) || !possible(row.second, cube)) continue;
-    left.push_back(row);
-    const ArgumentRow& first = left.front();
-    agreed &= answer(row.allowed_with, row.otherwise, granted) == answer(first.allowed_with, first.otherwise, granted);
-  }
-  const ArgumentRow& first = left.front();
-  const bool decided = agreed || ((first.first.mask & ~cube.mask[first.first.argument]) == 0 &&
-                                  (first.second.mask & ~cube.mask[first.second.argument]) == 0);
-  if (decided) {
-    rules.push_back({cube, answer(first.allowed_with, first.otherwise, granted)});
-    return;
-  }
-  for (const ArgumentTest& test : {first.first, first.second}) {
-    const std::uint32_t open = test.mask & ~cube.mask[test.argument];
-    if (!open) continue;
-    Cube half = cube;
-    half.mask[test.argument] |= std::bit_floor(open);
-    cut(half, left, granted, rules);
-    half.value[test.argument] |= std::bit_floor(open);
-    cut(half, left, granted, rules);
-    return;
-  }
-}
 
 struct Context {
   scmp_filter_ctx filter = nullptr;
@@ -58,43 +24,41 @@ struct Context {
 
 constexpr Answer kDefault = ENOSYS;
 
-Result<> add(const Context& context, std::string_view call, const Rule& rule) {
-  if (rule.answer == kDefault) return ok();  // libseccomp refuses a rule that says what it would do anyway
+Result<> add(const Context& context, std::string_view call, Answer says, std::initializer_list<ArgumentTest> tests) {
+  if (says == kDefault) return ok();  // libseccomp refuses a rule that says what it would do anyway
   const int number = TRY(call_number(call));
   if (number == kNotHere) return ok();
-  std::vector<scmp_arg_cmp> tests;
-  for (unsigned n = 0; n < rule.cube.mask.size(); ++n)
-    if (rule.cube.mask[n]) tests.push_back({n, SCMP_CMP_MASKED_EQ, rule.cube.mask[n], rule.cube.value[n]});
-  const std::uint32_t action =
-      rule.answer == kAllow ? SCMP_ACT_ALLOW : SCMP_ACT_ERRNO(static_cast<std::uint32_t>(rule.answer));
-  TRY(check(
-      seccomp_rule_add_exact_array(context.filter, action, number, static_cast<unsigned>(tests.size()), tests.data()),
-      "seccomp_rule_add", call));
+  std::vector<scmp_arg_cmp> comparisons;
+  for (const ArgumentTest& test : tests) {
+    if (test.argument == ArgumentTest::kNone) continue;
+    const auto argument = static_cast<unsigned>(test.argument);
+    comparisons.push_back(test.mask ? scmp_arg_cmp{argument, SCMP_CMP_MASKED_EQ, test.mask, test.value}
+                                    : scmp_arg_cmp{argument, SCMP_CMP_GE, 0, 0});
+  }
+  const std::uint32_t action = says == kAllow ? SCMP_ACT_ALLOW : SCMP_ACT_ERRNO(static_cast<std::uint32_t>(says));
+  const auto count = static_cast<unsigned>(comparisons.size());
+  TRY(check(seccomp_rule_add_exact_array(context.filter, action, number, count, comparisons.data()), "seccomp_rule_add",
+            call));
   return ok();
 }
 
 Result<> add_all(const Context& context, CapabilitySet granted) {
-  for (const CallRow& row : call_rows()) {
-    const Answer all = answer(row.allowed_with, row.otherwise, granted);
-    for (const std::string_view call : words(row.calls)) TRY(add(context, call, {{}, all}));
-  }
-  const std::span<const ArgumentRow> rows = argument_rows();
-  for (std::size_t at = 0; at < rows.size();) {
-    std::size_t end = at;
-    while (end < rows.size() && rows[end].call == rows[at].call) ++end;
-    for (const Rule& rule : disjoint(rows.subspan(at, end - at), granted)) TRY(add(context, rows[at].call, rule));
-    at = end;
+  for (const CallRow& row : call_rows())
+    for (const std::string_view call : words(row.calls))
+      TRY(add(context, call, answer(row.allowed_with, row.otherwise, granted), {}));
+  for (const std::span<const ArgumentRow> rows : argument_rows()) {
+    const auto says = [&](const ArgumentRow& row) { return answer(row.allowed_with, row.otherwise, granted); };
+    const bool agreed = std::ranges::all_of(rows, [&](const ArgumentRow& row) { return says(row) == says(rows[0]); });
+    if (agreed) {  // no test: the kernel then remembers the answer and does not run the program for this call
+      TRY(add(context, rows[0].call, says(rows[0]), {}));
+      continue;
+    }
+    for (const ArgumentRow& row : rows) TRY(add(context, row.call, says(row), {row.first, row.second}));
   }
   return ok();
 }
 
 }  // namespace
-
-std::vector<Rule> disjoint(std::span<const ArgumentRow> rows, CapabilitySet granted) {
-  std::vector<Rule> rules;
-  cut({}, rows, granted, rules);
-  return rules;
-}
 
 Result<std::string> compile_filter(CapabilitySet granted) {
   // The context is for the native architecture only. A call by another ABI (i386's int 0x80, x32's numbers) is the bad
@@ -109,7 +73,9 @@ Result<std::string> compile_filter(CapabilitySet granted) {
   UniqueFd file(TRY(check(sys::memfd_create("seccomp", MFD_CLOEXEC), "memfd_create", "seccomp")));
   TRY(check(seccomp_export_bpf(context.filter, file.get()), "seccomp_export_bpf", ""));  // to a descriptor only, in 2.5
   TRY(check(sys::lseek(file.get(), 0, SEEK_SET), "lseek", "seccomp"));
-  return fs::read_all(file.get(), "the seccomp program", 65536);
+  std::string program = TRY(fs::read_all(file.get(), "the seccomp program", 65536));
+  TRY(verify_filter(program, granted));
+  return program;
 }
 
 }  // namespace convox::security

@@ -102,34 +102,37 @@ constexpr std::uint32_t kUnshareNamespaces = kCloneNamespaces | CLONE_NEWTIME;
 constexpr std::uint32_t kHarmlessPersonality = std::uint32_t{PER_LINUX32} | UNAME26;
 static_assert(kHarmlessPersonality == 0x20008);
 
-constexpr ArgumentTest is(unsigned argument, std::uint32_t value) { return {argument, kAll, value}; }
-constexpr ArgumentTest none_of(unsigned argument, std::uint32_t bits) { return {argument, bits, 0}; }
-constexpr ArgumentTest kAlways{};
+constexpr ArgumentTest is(int argument, std::uint32_t value) { return {argument, kAll, value}; }
+constexpr ArgumentTest none_of(int argument, std::uint32_t bits) { return {argument, bits, 0}; }
+constexpr ArgumentTest any(int argument) { return {argument, 0, 0}; }
+constexpr ArgumentTest kAlone{};
 
+// The last row of a call answers whatever its argument is. A row whose first test stands in a row with a second one,
+// too, says `any` for that second argument.
 constexpr ArgumentRow kArguments[] = {
     // clone(flags, ...), on x86-64 and aarch64; unshare(flags).
-    {"clone", none_of(0, kCloneNamespaces), kAlways, kNoCapability, kAllow},
-    {"clone", kAlways, kAlways, bit(CAP_SYS_ADMIN), EPERM},
-    {"unshare", none_of(0, kUnshareNamespaces), kAlways, kNoCapability, kAllow},
-    {"unshare", kAlways, kAlways, bit(CAP_SYS_ADMIN), EPERM},
+    {"clone", none_of(0, kCloneNamespaces), kAlone, kNoCapability, kAllow},
+    {"clone", any(0), kAlone, bit(CAP_SYS_ADMIN), EPERM},
+    {"unshare", none_of(0, kUnshareNamespaces), kAlone, kNoCapability, kAllow},
+    {"unshare", any(0), kAlone, bit(CAP_SYS_ADMIN), EPERM},
     // ioctl(fd, command, ...): both put input into a terminal as if it had been typed there (CVE-2017-5226).
-    {"ioctl", is(1, TIOCSTI), kAlways, kNoCapability, EPERM},
-    {"ioctl", is(1, TIOCLINUX), kAlways, kNoCapability, EPERM},
-    {"ioctl", kAlways, kAlways, kNoCapability, kAllow},
-    {"personality", is(0, 0xffffffff), kAlways, kNoCapability, kAllow},  // only asks
-    {"personality", none_of(0, ~kHarmlessPersonality), kAlways, kNoCapability, kAllow},
-    {"personality", kAlways, kAlways, kNoCapability, EPERM},
+    {"ioctl", is(1, TIOCSTI), kAlone, kNoCapability, EPERM},
+    {"ioctl", is(1, TIOCLINUX), kAlone, kNoCapability, EPERM},
+    {"ioctl", any(1), kAlone, kNoCapability, kAllow},
+    {"personality", is(0, 0xffffffff), kAlone, kNoCapability, kAllow},  // only asks
+    {"personality", none_of(0, ~kHarmlessPersonality), kAlone, kNoCapability, kAllow},
+    {"personality", any(0), kAlone, kNoCapability, EPERM},
     // socket(family, type, protocol): an allow-list, because each deny-list came too late (AF_ALG: CVE-2026-31431,
     // AF_RXRPC: CVE-2026-43500). The audit socket says EINVAL so that sshd and sudo go on without it.
-    {"socket", is(0, AF_UNIX), kAlways, kNoCapability, kAllow},
-    {"socket", is(0, AF_INET), kAlways, kNoCapability, kAllow},
-    {"socket", is(0, AF_INET6), kAlways, kNoCapability, kAllow},
-    {"socket", is(0, AF_PACKET), kAlways, kNoCapability, kAllow},
+    {"socket", is(0, AF_UNIX), kAlone, kNoCapability, kAllow},
+    {"socket", is(0, AF_INET), kAlone, kNoCapability, kAllow},
+    {"socket", is(0, AF_INET6), kAlone, kNoCapability, kAllow},
+    {"socket", is(0, AF_PACKET), kAlone, kNoCapability, kAllow},
     {"socket", is(0, AF_NETLINK), is(2, NETLINK_AUDIT), bit(CAP_AUDIT_WRITE), EINVAL},
-    {"socket", is(0, AF_NETLINK), kAlways, kNoCapability, kAllow},
-    {"socket", kAlways, kAlways, kNoCapability, EAFNOSUPPORT},
-    {"socketpair", is(0, AF_UNIX), kAlways, kNoCapability, kAllow},
-    {"socketpair", kAlways, kAlways, kNoCapability, ENOSYS},
+    {"socket", is(0, AF_NETLINK), any(2), kNoCapability, kAllow},
+    {"socket", any(0), kAlone, kNoCapability, EAFNOSUPPORT},
+    {"socketpair", is(0, AF_UNIX), kAlone, kNoCapability, kAllow},
+    {"socketpair", any(0), kAlone, kNoCapability, ENOSYS},
 };
 
 // Calls younger than libseccomp 2.5.4 (Linux 5.17). From number 424 on all architectures share one numbering.
@@ -163,7 +166,16 @@ std::vector<std::string_view> words(std::string_view text) {
 }
 
 std::span<const CallRow> call_rows() { return kCalls; }
-std::span<const ArgumentRow> argument_rows() { return kArguments; }
+
+std::vector<std::span<const ArgumentRow>> argument_rows() {
+  const std::span<const ArgumentRow> all = kArguments;
+  std::vector<std::span<const ArgumentRow>> calls;
+  for (std::size_t at = 0, end = 0; at < all.size(); at = end) {
+    while (end < all.size() && all[end].call == all[at].call) ++end;
+    calls.push_back(all.subspan(at, end - at));
+  }
+  return calls;
+}
 
 CapabilitySet policy_capabilities() {
   CapabilitySet set = 0;

@@ -33,14 +33,15 @@ struct CallRow {
 // (low half of the argument & mask) == value. The kernel takes every argument that we test as a 32-bit one and so must
 // we: a filter that compared all 64 bits let TIOCSTI through with a bit set in the upper half (CVE-2019-10063).
 struct ArgumentTest {
-  unsigned argument = 0;
-  std::uint32_t mask = 0;
+  int argument = kNone;
+  std::uint32_t mask = 0;  // 0: whatever it is
   std::uint32_t value = 0;
+  static constexpr int kNone = -1;  // there is no such test
 };
 
 struct ArgumentRow {
   std::string_view call;
-  ArgumentTest first, second;  // both must hold; one without a mask always does
+  ArgumentTest first, second;  // both must hold
   CapabilitySet allowed_with;
   Answer otherwise;
 };
@@ -53,7 +54,7 @@ constexpr Answer answer(CapabilitySet allowed_with, Answer otherwise, Capability
 std::vector<std::string_view> words(std::string_view text);
 
 std::span<const CallRow> call_rows();
-std::span<const ArgumentRow> argument_rows();
+std::vector<std::span<const ArgumentRow>> argument_rows();  // the rows of one call each
 
 // The capabilities that the tables ask for: two sets that agree on these have the same program.
 CapabilitySet policy_capabilities();

@@ -132,6 +132,15 @@ Errno perform(const PivotRoot&, Stage& stage) noexcept {
   return Errno(sys::chdir("/"));
 }
 
+// The directory shown over itself: a mount of its own, which ReadOnlyRoot does not concern. What the image has in it
+// stays.
+Errno perform(const ImageVolume& step, Stage& stage) noexcept {
+  Errno error;
+  const UniqueFd target = open_target(stage, stage.plan.text(step.path), Target::kDirectory, &error);
+  if (!target) return error;
+  return bind(stage, target.get(), target, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV);
+}
+
 Errno perform(const MakeDirectory& step, Stage& stage) noexcept {
   Errno error;
   open_target(stage, stage.plan.text(step.path), Target::kDirectory, &error);

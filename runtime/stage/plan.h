@@ -70,6 +70,10 @@ struct AttachTree {
 struct OpenConsole {};  // a pty of the container's own devpts; its master goes to the host side
 struct OwnStdio {};     // the payload's user may open /dev/stdout again
 struct PivotRoot {};
+// A directory of the image's own that stays writable under a read-only root, for what its VOLUME lines name.
+struct ImageVolume {
+  Text path;
+};
 struct MakeDirectory {
   Text path;
 };  // the working directory, if the image lacks it
@@ -126,10 +130,10 @@ struct BecomeInit {};  // fork: the parent stays PID 1, reaps and forwards signa
 struct Execute {};
 
 using Step = std::variant<StartSession, NewKeyring, CleanSlate, UnshareMounts, Receive, AttachRoot, MountNew,
-                          AttachTree, OpenConsole, OwnStdio, PivotRoot, MakeDirectory, Mask, ReadOnly, ReadOnlyRoot,
-                          SetHostname, WriteSysctl, RaiseLoopback, SetLimit, ResolveUser, NoNewPrivileges, DropBounding,
-                          BecomeUser, ChangeDirectory, SetCapabilities, DieWithParent, FindCommand, Verify, CloseOnExec,
-                          LoadFilter, BecomeInit, Execute>;
+                          AttachTree, OpenConsole, OwnStdio, PivotRoot, ImageVolume, MakeDirectory, Mask, ReadOnly,
+                          ReadOnlyRoot, SetHostname, WriteSysctl, RaiseLoopback, SetLimit, ResolveUser, NoNewPrivileges,
+                          DropBounding, BecomeUser, ChangeDirectory, SetCapabilities, DieWithParent, FindCommand,
+                          Verify, CloseOnExec, LoadFilter, BecomeInit, Execute>;
 
 inline constexpr std::uint32_t kMagic = 0x78766e63;  // "cnvx"
 inline constexpr std::uint32_t kVersion = 1;

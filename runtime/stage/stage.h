@@ -90,6 +90,7 @@ Errno perform(const AttachRoot&, Stage&) noexcept;
 Errno perform(const MountNew&, Stage&) noexcept;
 Errno perform(const AttachTree&, Stage&) noexcept;
 Errno perform(const PivotRoot&, Stage&) noexcept;
+Errno perform(const ImageVolume&, Stage&) noexcept;
 Errno perform(const MakeDirectory&, Stage&) noexcept;
 Errno perform(const Mask&, Stage&) noexcept;
 Errno perform(const ReadOnly&, Stage&) noexcept;

@@ -53,8 +53,3 @@ Test(cgroup_hierarchy, controllers_are_whole_words_and_others_are_ignored) {
   cr_assert(cpuset.has(Controller::kCpuset));
   cr_assert(not cpuset.has(Controller::kCpu));
 }
-
-Test(cgroup_hierarchy, a_hierarchy_without_any_of_the_five_is_hybrid) {
-  cr_assert((Hierarchy{"/sys/fs/cgroup/unified", {}}.hybrid()));
-  cr_assert((not Hierarchy{"/sys/fs/cgroup", Controllers{}.add(Controller::kPids)}.hybrid()));
-}

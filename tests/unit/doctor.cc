@@ -31,6 +31,13 @@ Examination good_examination() {
   facts.store = "/var/lib/convox";
   facts.security_modules = "lockdown,capability,yama,apparmor";
   facts.core_pattern = "core";
+  facts.probes = {.user_namespace = {},
+                  .procfs = {},
+                  .store = {},
+                  .overlay = {},
+                  .idmapped_mount = {},
+                  .idmapped_overlay = {},
+                  .nftables = {}};
   return facts;
 }
 
@@ -69,11 +76,16 @@ const Case kCases[] = {
      }},
     {"cgroup memory", Verdict::kWarning, "--memory-limit", "cgroup_no_v1=all",
      [](Host& host, Examination&) { host.cgroups.controllers = {}; }},
+    {"cgroup memory", Verdict::kWarning, "--memory-limit", "/sys/fs/cgroup/cgroup.procs",
+     [](Host& host, Examination&) {
+       host.cgroups.controllers = {};
+       host.cgroups.occupied = true;
+     }},
     {"overlay", Verdict::kLacks, "no overlay", "modprobe", [](Host& host, Examination&) { host.overlay = false; }},
     {"overlay", Verdict::kLacks, "EINVAL", "CONVOX_ROOT",
      [](Host&, Examination& facts) { facts.probes.overlay = Errno(-EINVAL); }},
-    {"overlay", Verdict::kLacks, "Read-only", "CONVOX_ROOT",
-     [](Host&, Examination& facts) { facts.store_error = os_error("mkdir", "x", Errno(-EROFS)); }},
+    {"store", Verdict::kLacks, "Read-only", "/var/lib/convox",
+     [](Host&, Examination& facts) { facts.probes.store = Errno(-EROFS); }},
     {"user namespaces", Verdict::kWarning, "forbidden", "user.max_user_namespaces",
      [](Host& host, Examination&) { host.max_user_namespaces = 0; }},
     {"user namespaces", Verdict::kWarning, "not permitted", "chroot",
@@ -123,6 +135,14 @@ Test(doctor, each_lack_is_found_weighed_and_can_be_mended) {
               found.mend.c_str());
     cr_expect(healthy(findings) == (one.verdict != Verdict::kLacks), "%s", one.finding);
   }
+}
+
+Test(doctor, what_was_not_tried_is_not_called_good) {
+  Examination facts = good_examination();
+  facts.probes = {};
+  const std::vector<Finding> findings = diagnose(good_host(), facts);
+  for (const char* name : {"store", "overlay", "user namespaces", "idmapped layers", "proc", "nftables"})
+    cr_expect(find(findings, name).verdict != Verdict::kOk, "%s", name);
 }
 
 // What `run` will refuse, doctor must not call healthy.

@@ -26,7 +26,10 @@ struct Directory {
   }
   Directory(const Directory&) = delete;
   Directory& operator=(const Directory&) = delete;
-  ~Directory() { (void)fs::remove_tree(AT_FDCWD, path); }
+  ~Directory() {
+    const UniqueFd parent(::open("/tmp", O_PATH | O_DIRECTORY | O_CLOEXEC));
+    cr_assert(fs::remove_tree(parent.get(), path + sizeof "/tmp").has_value());
+  }
 };
 
 std::string written(const Directory& cache, const std::string& name) {

@@ -1,0 +1,250 @@
+#include "cli/cmd_run.h"
+
+#include <signal.h>
+
+#include <algorithm>
+#include <chrono>
+#include <ctime>
+
+#include "cli/app/run_source.h"
+#include "cli/explain_view.h"
+#include "cli/output.h"
+#include "cli/run_config.h"
+#include "cli/shell_words.h"
+#include "cli/times.h"
+#include "runtime/containers.h"
+#include "runtime/launch.h"
+#include "runtime/security/seccomp.h"
+#include "runtime/supervisor.h"
+
+namespace convox::cli {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+constexpr int kTimedOut = 124;
+
+Result<app::RunSource> find_source(const Invocation& invocation) {
+  app::RunRequest request;
+  request.root = invocation.globals.root;
+  request.app = invocation.value("app");
+  request.manifest = invocation.value("manifest");
+  request.release = invocation.value("release");
+  request.service = invocation.arguments[0];
+  request.may_build = !invocation.flag("no-build");
+  request.explain = invocation.flag("explain");
+  request.progress = [](std::string_view line) { print_error(cat(line, "\n")); };
+  app::RunSource source = TRY(app::run_source(request));
+  for (const std::string& note : source.notes) warn(note);
+  return source;
+}
+
+Result<runtime::LaunchPlan> make_plan(const RunConfig& run, const runtime::Host& host, int filter_cache) {
+  const runtime::ContainerConfig& config = run.config;
+  std::string filter;
+  if (config.seccomp) filter = TRY(security::filter_program(config.capabilities, filter_cache));
+  return runtime::plan_launch(config, host, filter);
+}
+
+runtime::Record record_of(const runtime::ContainerConfig& config, const std::vector<std::string>& command,
+                          std::string boot_id) {
+  runtime::Record record;
+  record.id = config.id;
+  record.app = config.app;
+  record.service = config.service;
+  record.release = config.release;
+  record.command = command;
+  record.boot_id = std::move(boot_id);
+  record.started = ::time(nullptr);
+  record.cgroup = cat("convox/", config.id);
+  record.layers = config.layers;
+  record.keep = config.keep;
+  return record;
+}
+
+// What became of the container, as an exit status and, where that is not enough, a line.
+int report(const runtime::Ending& ending, const std::string& service) {
+  if (ending.timed_out) {
+    print_error(cat("ERROR: ", service, " was stopped: it ran longer than --timeout\n"));
+    return kTimedOut;
+  }
+  const bool killed = ending.status == 128 + SIGKILL;
+  if (killed && ending.oom) print_error(cat("ERROR: ", cgroups::describe(ending.oom, service), "\n"));
+  // Killed because we were told to stop: that signal is the reason, whichever one did it in the end.
+  return killed && ending.told_to_stop_by != 0 && !ending.oom ? 128 + ending.told_to_stop_by : ending.status;
+}
+
+void name_host(runtime::ContainerConfig& config) {
+  const auto names_it = [](const std::string& entry) { return entry.starts_with("HOSTNAME="); };
+  if (std::none_of(config.env.begin(), config.env.end(), names_it)) config.env.push_back(cat("HOSTNAME=", config.id));
+}
+
+class Run {
+ public:
+  Run(const Invocation& invocation, runtime::Containers containers, runtime::Host host, const RunConfig& run)
+      : invocation_(invocation),
+        containers_(std::move(containers)),
+        host_(std::move(host)),
+        run_(run),
+        config_(run.config) {}
+
+  Result<int> perform() {
+    // Before the first side effect: a signal from here on is a message, and the answer to it is the same undo as to an
+    // error.
+    const runtime::SignalWatch signals = TRY(runtime::SignalWatch::start());
+    TRY(containers_.reap(host_.cgroups), "removing what a killed convox left");
+    const runtime::Claim claim = TRY(containers_.claim_new());
+    config_.id = claim.id;
+    name_host(config_);
+    Result<int> result = start_and_wait(claim, signals);
+    if (result && config_.keep) return result;
+    Result<> disposed = containers_.dispose(claim, host_.cgroups);
+    if (disposed) return result;
+    if (result) return std::move(disposed).error();
+    // Both are news: why it did not start, and that something is left.
+    Error error = std::move(result).error();
+    error.more.push_back(disposed.error().text);
+    return error;
+  }
+
+ private:
+  Result<int> start_and_wait(const runtime::Claim& claim, const runtime::SignalWatch& signals) {
+    const auto start = Clock::now();
+    const UniqueFd cache = TRY(containers_.filter_cache());
+    runtime::LaunchPlan plan = TRY(make_plan({config_, {}, 0, {}}, host_, cache.get()), "starting ", config_.service);
+    plan.stage.traced = invocation_.flag("trace");
+    std::vector<Traced> steps;
+    runtime::StepDone done;
+    if (plan.stage.traced) done = [&](std::size_t number, auto duration) { steps.push_back({number, duration}); };
+
+    const std::vector<std::string> command(invocation_.arguments.begin() + 1, invocation_.arguments.end());
+    runtime::Record record = record_of(plan.config, command, TRY(runtime::read_boot_id()));
+    runtime::Launch launch(plan, containers_, claim, host_.cgroups, record, signals.fd(), done);
+    runtime::Running running = TRY(launch.perform(), "starting ", config_.service);
+    if (plan.stage.traced) print_error(trace(plan, std::move(steps), Clock::now() - start));
+
+    runtime::Supervision supervision;
+    supervision.signals = signals.fd();
+    supervision.terminal = config_.terminal;
+    supervision.grace = std::chrono::seconds(run_.grace);
+    if (const auto timeout = invocation_.value("timeout"))
+      supervision.timeout = std::chrono::nanoseconds(TRY(parse_duration(*timeout), "--timeout"));
+    const runtime::Ending ending = TRY(runtime::supervise(running, supervision), "running ", config_.service);
+    const int status = report(ending, config_.service);
+    if (config_.keep) {
+      record = launch.record();
+      record.phase = runtime::Phase::kStopped;
+      record.status = status;
+      TRY(containers_.write(claim, record));
+    }
+    return status;
+  }
+
+  const Invocation& invocation_;
+  runtime::Containers containers_;
+  runtime::Host host_;
+  const RunConfig& run_;
+  runtime::ContainerConfig config_;
+};
+
+Result<int> explain_run(const Invocation& invocation, const app::RunSource& source, RunConfig run,
+                        const runtime::Host& host) {
+  run.config.id = "<id>";
+  name_host(run.config);
+  const runtime::LaunchPlan plan = TRY(make_plan(run, host, -1));
+  TRY(print(explain(plan, cat("convox run ", shell_quoted(invocation.arguments)), source.needs_import)));
+  return 0;
+}
+
+Result<int> run(const Invocation& invocation) {
+  if (invocation.flag("detach")) return invalid("--detach is not available in this version");
+  if (const auto timeout = invocation.value("timeout")) TRY(parse_duration(*timeout), "--timeout");
+  const runtime::Host host = TRY(runtime::read_host());
+  TRY(runtime::check_host(host));
+  if (invocation.flag("explain")) {
+    const app::RunSource source = TRY(find_source(invocation));
+    RunConfig config = TRY(make_run_config(invocation, source, host));
+    return explain_run(invocation, source, std::move(config), host);
+  }
+  rootfs::Store store = TRY(rootfs::Store::open(invocation.globals.root));
+  // Shared until the record names the layers: no sweep may take them in between.
+  UniqueFd lock = TRY(store.lock(rootfs::Store::Lock::kShared));
+  const app::RunSource source = TRY(find_source(invocation));
+  const RunConfig config = TRY(make_run_config(invocation, source, host));
+  for (const std::string& warning : config.warnings) warn(warning);
+  runtime::Containers containers = TRY(runtime::Containers::open(invocation.globals.run, std::move(store)));
+  return Run(invocation, std::move(containers), host, config).perform();
+}
+
+Result<int> gc(const Invocation& invocation) {
+  const runtime::Host host = TRY(runtime::read_host());
+  if (host.no_cgroups) return *host.no_cgroups;
+  rootfs::Store store = TRY(rootfs::Store::open(invocation.globals.root));
+  const auto containers = TRY(runtime::Containers::open(invocation.globals.run, std::move(store)));
+  const auto reaped = TRY(containers.reap(host.cgroups, invocation.flag("kept")));
+  std::vector<std::string> in_use;
+  for (const runtime::Record& record : TRY(containers.list()))
+    in_use.insert(in_use.end(), record.layers.begin(), record.layers.end());
+  const auto swept = TRY(containers.store().collect_garbage(in_use));
+  TRY(print(cat("Removed ", reaped.size(), " containers, ", swept.layers, " layers and ", swept.temporaries,
+                " temporaries\n")));
+  return 0;
+}
+
+constexpr Option kRunOptions[] = {
+    kAppOption,
+    {"release", 0, "id", "Run this release; otherwise the active one."},
+    {"manifest", 'm', "file", "Read this file instead of convox.yml.", false, true},
+    {"no-build", 0, {}, "Fail where the app has no release yet, instead of making the first one."},
+    {"entrypoint",
+     'e',
+     {},
+     "Put the image's entrypoint in front of the command (on; --entrypoint=false).",
+     false,
+     true},
+    {"env", 0, "NAME=VALUE", "Set a variable; NAME alone takes the caller's.", true},
+    {"user", 0, "user[:group]", "Run as this user of the image."},
+    {"workdir", 0, "path", "Start in this directory."},
+    {"timeout", 't', "duration", "Stop it after so many seconds, or 1h30m."},
+    {"cpu", 0, "millicores", "Its share of contended processors; 1000 is one."},
+    {"cpu-limit", 0, "millicores", "Never more than this."},
+    {"memory", 0, "MB", "Memory that is its own; also the limit, unless --memory-limit is given."},
+    {"memory-limit", 0, "MB", "Beyond this it is killed."},
+    {"pids-limit", 0, "n", "At most so many processes and threads."},
+    {"volume", 0, "host-or-name:path[:ro]", "Mount a directory or file of the host, or a volume of the app.", true},
+    {"use-service-volume", 0, {}, "Also mount the service's volumeOptions."},
+    {"read-only", 0, {}, "Mount the root file system read-only."},
+    {"network", 0, "none|host", "none (the default): a network of its own with lo alone."},
+    {"userns", 0, "host", "Without a user namespace: root inside is root outside."},
+    {"privileged", 0, {}, "Without confinement."},
+    {"cap-add", 0, "capability", "Add a capability, or ALL.", true},
+    {"cap-drop", 0, "capability", "Drop a capability, or ALL.", true},
+    {"keep", 0, {}, "Keep its files and record when it has ended."},
+    {"detach", 'd', {}, {}},
+    {"explain", 0, {}, "Print what would be done, step by step, and do nothing."},
+    {"trace", 0, {}, "Print each step and how long it took, on standard error."},
+};
+constexpr Option kGcOptions[] = {{"kept", 0, {}, "Also remove containers that were run with --keep."}};
+
+}  // namespace
+
+const Command kRun = {.name = "run",
+                      .arguments = "<service> <command>",
+                      .summary = "run a command in a new container",
+                      .description =
+                          "Runs the command in a new container of the service, with your input, output and signals.\n"
+                          "The exit status is the command's: 128 + N if signal N killed it, 127 if it was not found,\n"
+                          "126 if it could not be executed, 124 after --timeout, 125 if convox itself failed.\n"
+                          "Options may follow the command; `--` ends them.",
+                      .options = kRunOptions,
+                      .minimum = 2,
+                      .maximum = Command::kAny,
+                      .pass_through = true,
+                      .run = run};
+const Command kGc = {.name = "gc",
+                     .arguments = "",
+                     .summary = "remove what crashed commands left and images nobody needs",
+                     .options = kGcOptions,
+                     .run = gc};
+
+}  // namespace convox::cli

@@ -1,0 +1,62 @@
+#include "cli/explain_view.h"
+
+#include <algorithm>
+
+#include "cli/text.h"
+#include "runtime/words.h"
+
+namespace convox::cli {
+namespace {
+
+using runtime::LaunchPlan;
+using runtime::Words;
+
+Words words_of(const LaunchPlan& plan, std::size_t number) {
+  if (number < plan.first_meanwhile()) return runtime::words(plan.before[number - 1]);
+  if (number < plan.first_of_stage()) return runtime::words(plan.meanwhile[number - plan.first_meanwhile()]);
+  return runtime::words(plan.stage.steps()[number - plan.first_of_stage()], plan.stage);
+}
+
+std::string right(std::string_view text, std::size_t width) {
+  return cat(std::string(width - std::min(width, text.size()), ' '), text);
+}
+
+// "1.234", of nanoseconds.
+std::string milliseconds(std::chrono::nanoseconds time) {
+  const auto micros = time.count() / 1000;
+  const std::string fraction = cat(micros % 1000);
+  return cat(micros / 1000, ".", std::string(3 - fraction.size(), '0'), fraction);
+}
+
+std::string_view heading(const LaunchPlan& plan, std::size_t number) {
+  if (number == 1) return "On the host, before the container exists:";
+  if (number == plan.first_meanwhile()) return "On the host, while the child becomes the stage:";
+  if (number == plan.first_of_stage()) return "Inside, by the stage:";
+  return {};
+}
+
+}  // namespace
+
+std::string explain(const LaunchPlan& plan, std::string_view command, std::string_view import) {
+  std::string text = cat(escaped(command), " takes ", plan.size(), " steps. Nothing has been done.\n");
+  if (!import.empty()) text += cat("\nFirst: import ", escaped(import), ", which is not in the store yet.\n");
+  for (std::size_t number = 1; number <= plan.size(); ++number) {
+    if (const std::string_view head = heading(plan, number); !head.empty()) text += cat("\n", head, "\n");
+    const Words words = words_of(plan, number);
+    text += cat(right(cat(number), 4), "  ", escaped(words.deed), "\n      ", words.why, ".  ", words.source, "\n");
+  }
+  return text;
+}
+
+std::string trace(const LaunchPlan& plan, std::vector<Traced> steps, std::chrono::nanoseconds total) {
+  std::stable_sort(steps.begin(), steps.end(), [](const Traced& a, const Traced& b) { return a.number < b.number; });
+  std::string text;
+  for (const Traced& step : steps) {
+    if (const std::string_view head = heading(plan, step.number); !head.empty()) text += cat(head, "\n");
+    text += cat(right(cat(step.number), 4), right(milliseconds(step.duration), 10), " ms  ",
+                escaped(words_of(plan, step.number).deed), "\n");
+  }
+  return text + cat("    ", right(milliseconds(total), 10), " ms  in all, until the command ran\n");
+}
+
+}  // namespace convox::cli

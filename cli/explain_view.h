@@ -1,0 +1,24 @@
+// How does a plan look to a person, and how does its execution?
+#pragma once
+#include <chrono>
+#include <string>
+#include <vector>
+
+#include "runtime/launch_plan.h"
+
+namespace convox::cli {
+
+// Every step with its number, why it is done, and where to read on. `import` names an image that has to be imported
+// first; empty if it is in the store.
+std::string explain(const runtime::LaunchPlan& plan, std::string_view command, std::string_view import);
+
+struct Traced {
+  std::size_t number = 0;
+  std::chrono::nanoseconds duration{0};
+};
+
+// The steps in the plan's order with their durations, and the whole time, which is less than their sum: the two sides
+// work side by side.
+std::string trace(const runtime::LaunchPlan& plan, std::vector<Traced> steps, std::chrono::nanoseconds total);
+
+}  // namespace convox::cli

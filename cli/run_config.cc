@@ -1,0 +1,272 @@
+#include "cli/run_config.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <charconv>
+#include <cstdlib>
+
+#include "cli/shell_words.h"
+#include "cli/sizes.h"
+#include "runtime/base/fs.h"
+
+namespace convox::cli {
+namespace {
+
+using runtime::ContainerConfig;
+
+constexpr std::string_view kDefaultPath = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+class Maker {
+ public:
+  Maker(const Invocation& invocation, const app::RunSource& source, const runtime::Host& host)
+      : flags_(invocation), source_(source), host_(host), service_(source.service) {
+    if (source.image) image_ = source.image->config;
+  }
+
+  Result<RunConfig> make() {
+    want_.app = source_.app;
+    want_.service = service_.name;
+    want_.release = source_.release.id;
+    want_.layers = source_.image ? source_.image->layers : std::vector<std::string>{"<layers of the image>"};
+    want_.keep = flags_.flag("keep");
+    want_.init = service_.init_given && service_.init;
+    want_.read_only_root = flags_.flag("read-only") || service_.security.read_only_root;
+    want_.terminal = runtime::is_terminal(STDIN_FILENO);
+    if (want_.terminal) {
+      want_.terminal_size = runtime::terminal_size(STDOUT_FILENO);
+      if (!want_.terminal_size) want_.terminal_size = runtime::terminal_size(STDIN_FILENO);
+    }
+    TRY(set_command());
+    TRY(set_environment());
+    TRY(set_user());
+    TRY(set_namespaces());
+    TRY(set_capabilities());
+    TRY(set_limits());
+    TRY(set_volumes());
+    const auto directory = flags_.value("workdir");
+    want_.directory = directory ? std::string(*directory) : image_.working_dir.empty() ? "/" : image_.working_dir;
+    if (want_.directory[0] != '/') return invalid(cat("--workdir \"", want_.directory, "\" is not an absolute path"));
+    out_.stop_signal = image_.stop_signal;
+    out_.grace = service_.grace;
+    return std::move(out_);
+  }
+
+ private:
+  // One word with blanks or shell characters is a line for a shell, if the image has one; several words are an argv.
+  // They are never joined and cut again: that is how quotes get lost.
+  Result<> set_command() {
+    const std::vector<std::string> words(flags_.arguments.begin() + 1, flags_.arguments.end());
+    const std::vector<std::string> entrypoint =
+        flags_.flag("entrypoint", true) ? image_.entrypoint : std::vector<std::string>();
+    want_.argv = entrypoint;
+    if (words.size() == 1 && needs_shell(words[0])) {
+      want_.split_argv = entrypoint;
+      for (std::string& word : TRY(shell_words(words[0]), "the command")) want_.split_argv.push_back(std::move(word));
+      want_.argv.insert(want_.argv.end(), {"/bin/sh", "-c", words[0]});
+    } else {
+      want_.argv.insert(want_.argv.end(), words.begin(), words.end());
+    }
+    return ok();
+  }
+
+  void put(std::string_view entry) {
+    const std::string_view key = entry.substr(0, entry.find('=') + 1);
+    for (std::string& there : want_.env)
+      if (there.starts_with(key)) {
+        there = entry;
+        return;
+      }
+    want_.env.emplace_back(entry);
+  }
+  void put_if_unset(std::string_view entry) {
+    const std::string_view key = entry.substr(0, entry.find('=') + 1);
+    if (std::none_of(want_.env.begin(), want_.env.end(), [&](const auto& there) { return there.starts_with(key); }))
+      want_.env.emplace_back(entry);
+  }
+
+  Result<> set_environment() {
+    for (const std::string& entry : image_.env) put(entry);
+    for (const auto& [key, value] : source_.environment) put(cat(key, "=", value));
+    for (const std::string_view entry : flags_.values("env")) {
+      if (entry.empty() || entry[0] == '=' || entry.find('\0') != std::string_view::npos)
+        return invalid(cat("--env \"", entry, "\" has no name"));
+      if (entry.find('=') != std::string_view::npos) {
+        put(entry);
+      } else if (const char* value = std::getenv(std::string(entry).c_str())) {  // by name: the caller's own value
+        put(cat(entry, "=", value));
+      }
+    }
+    put_if_unset(kDefaultPath);
+    put_if_unset("container=convox");
+    if (want_.terminal) {
+      const char* term = std::getenv("TERM");
+      put_if_unset(cat("TERM=", term ? term : "xterm"));
+    }
+    return ok();
+  }
+
+  Result<> set_user() {
+    const app::SecurityContext& security = service_.security;
+    want_.never_root = security.run_as_non_root.value_or(false);
+    want_.user = image_.user;
+    if (security.run_as_user) want_.user = cat(*security.run_as_user);
+    if (security.run_as_group) {
+      const std::string user = want_.user.substr(0, want_.user.find(':'));
+      want_.user = cat(user.empty() ? "0" : user, ":", *security.run_as_group);
+    }
+    if (const auto user = flags_.value("user")) want_.user = *user;
+    return ok();
+  }
+
+  [[nodiscard]] bool privileged() const { return flags_.flag("privileged") || service_.privileged; }
+
+  Result<> set_namespaces() {
+    const std::string_view network = flags_.value("network").value_or("none");
+    if (network != "none" && network != "host") return invalid(cat("--network \"", network, "\": none or host"));
+    want_.namespaces.network = network == "none";
+    const std::string_view userns = flags_.value("userns").value_or("auto");
+    if (userns != "auto" && userns != "host") return invalid(cat("--userns \"", userns, "\": auto or host"));
+    want_.namespaces.user = userns != "host" && !privileged();
+    if (want_.namespaces.user && (!host_.user_namespaces() || !host_.idmapped_layers())) {
+      want_.namespaces.user = false;
+      out_.warnings.emplace_back(
+          "this host gives no user namespace with idmapped layers (convox doctor says why): root in the container is "
+          "root outside");
+    }
+    return ok();
+  }
+
+  Result<> set_capabilities() {
+    const app::SecurityContext& security = service_.security;
+    std::vector<std::string> add = security.add, drop = security.drop;
+    for (const std::string_view name : flags_.values("cap-add")) add.emplace_back(name);
+    for (const std::string_view name : flags_.values("cap-drop")) drop.emplace_back(name);
+    const std::string last = TRY(fs::read(AT_FDCWD, "/proc/sys/kernel/cap_last_cap", 16));
+    unsigned last_capability = 0;
+    std::from_chars(last.data(), last.data() + last.size(), last_capability);
+    const security::CapabilitySet all = security::all_capabilities(last_capability);
+    if (privileged()) {
+      want_.capabilities = all;
+      want_.seccomp = want_.masks = want_.no_new_privileges = false;
+      out_.warnings.emplace_back("a privileged container is not confined: its root can take over this host");
+    }
+    want_.capabilities = TRY(security::adjust(want_.capabilities, add, drop, all));
+    if (!privileged() && (want_.capabilities & security::bit(CAP_SYS_ADMIN)))
+      out_.warnings.emplace_back("with SYS_ADMIN the container can undo the masks and mount flags of its own view");
+    if (security.allow_privilege_escalation.value_or(false)) want_.no_new_privileges = false;
+    if (security.seccomp_profile == "Unconfined") want_.seccomp = false;
+    return ok();
+  }
+
+  Result<std::optional<std::uint64_t>> amount(const char* flag) {
+    const auto number = TRY(flags_.number(flag));
+    if (number && *number <= 0) return invalid(cat("--", flag, " must be larger than 0"));
+    return number ? std::optional<std::uint64_t>(static_cast<std::uint64_t>(*number)) : std::nullopt;
+  }
+  Result<std::optional<std::uint64_t>> bytes(const char* flag) {
+    const auto text = flags_.value(flag);
+    if (!text) return std::optional<std::uint64_t>();
+    const std::int64_t size = TRY(parse_size(*text), "--", flag);
+    if (size <= 0) return invalid(cat("--", flag, " must be larger than 0"));
+    return std::optional<std::uint64_t>(static_cast<std::uint64_t>(size));
+  }
+
+  Result<> set_limits() {
+    cgroups::Limits& limits = want_.limits;
+    if (const auto cpu = TRY(amount("cpu"))) limits.cpu_weight = cgroups::cpu_weight(*cpu);
+    if (const auto cpu = TRY(amount("cpu-limit"))) limits.cpu_max = cgroups::cpu_max(*cpu);
+    limits.memory_low = TRY(bytes("memory"));
+    limits.memory_max = TRY(bytes("memory-limit"));
+    if (limits.memory_max && limits.memory_low && *limits.memory_max < *limits.memory_low)
+      return invalid("memory limit can not be less memory request");
+    if (!limits.memory_max) limits.memory_max = limits.memory_low;
+    limits.pids_max = TRY(amount("pids-limit"));
+    return ok();
+  }
+
+  [[nodiscard]] std::string volumes_root() const { return cat(flags_.globals.root, "/volumes/", source_.app); }
+
+  Result<> add_volume(runtime::Volume volume) {
+    struct stat st {};
+    const long rc = sys::newfstatat(AT_FDCWD, volume.source.c_str(), &st, 0);
+    if (rc < 0 && !(rc == -ENOENT && volume.make_source)) return os_error("volume", volume.source, Errno(rc));
+    volume.is_file = rc == 0 && !S_ISDIR(st.st_mode);
+    // The same place named twice: the later one counts.
+    std::erase_if(want_.volumes, [&](const auto& other) { return other.target == volume.target; });
+    want_.volumes.push_back(std::move(volume));
+    return ok();
+  }
+
+  // HOST_OR_NAME:PATH[:ro]
+  Result<> add_volume_flag(std::string_view text) {
+    runtime::Volume volume;
+    if (text.ends_with(":ro") || text.ends_with(":rw")) {
+      volume.read_only = text.ends_with(":ro");
+      text.remove_suffix(3);
+    }
+    const std::size_t colon = text.find(':');
+    if (colon == 0 || colon == std::string_view::npos || colon + 1 == text.size())
+      return invalid(cat("--volume \"", text, "\": expected HOST_OR_NAME:PATH[:ro]"));
+    const std::string source(text.substr(0, colon));
+    volume.target = text.substr(colon + 1);
+    if (source[0] == '/') {
+      volume.source = source;
+    } else if (source[0] == '.') {
+      char here[4096];
+      const long size = TRY(check(sys::getcwd(here, sizeof here), "getcwd", ""));
+      volume.source = cat(std::string_view(here, static_cast<std::size_t>(size) - 1), "/", source);
+    } else {
+      if (!fs::is_component(source)) return invalid(cat("--volume \"", source, "\" is neither a path nor a name"));
+      volume.source = cat(volumes_root(), "/app/", source);
+      volume.make_source = true;
+    }
+    return add_volume(std::move(volume));
+  }
+
+  Result<> set_volumes() {
+    for (const app::Volume& from : service_.volumes) {
+      runtime::Volume volume;
+      volume.target = from.path;
+      volume.make_source = from.kind != app::Volume::Kind::kHost;
+      if (from.kind == app::Volume::Kind::kHost) volume.source = from.source;
+      if (from.kind == app::Volume::Kind::kApp) volume.source = cat(volumes_root(), "/app/", from.source);
+      if (from.kind == app::Volume::Kind::kService)
+        volume.source = cat(volumes_root(), "/service/", service_.name, "/", from.source);
+      TRY(add_volume(std::move(volume)));
+    }
+    if (flags_.flag("use-service-volume"))
+      for (const app::EmptyDir& from : service_.empty_dirs) {
+        if (from.medium == "Memory")
+          want_.tmpfs.push_back({from.path, static_cast<std::uint64_t>(from.size_limit)});
+        else
+          want_.own_volumes.push_back(from.path);
+      }
+    for (const std::string_view text : flags_.values("volume")) TRY(add_volume_flag(text));
+    for (const std::string& path : image_.volumes) {
+      const bool covered =
+          std::any_of(want_.volumes.begin(), want_.volumes.end(), [&](const auto& v) { return v.target == path; });
+      if (!covered) want_.own_volumes.push_back(path);
+    }
+    return ok();
+  }
+
+  const Invocation& flags_;
+  const app::RunSource& source_;
+  const runtime::Host& host_;
+  const app::Service& service_;
+  rootfs::ImageConfig image_;
+  RunConfig out_;
+  ContainerConfig& want_ = out_.config;
+};
+
+}  // namespace
+
+Result<RunConfig> make_run_config(const Invocation& invocation, const app::RunSource& source,
+                                  const runtime::Host& host) {
+  return Maker(invocation, source, host).make();
+}
+
+}  // namespace convox::cli

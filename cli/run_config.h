@@ -1,0 +1,23 @@
+// How do flags, a service and its image become a ContainerConfig?
+//
+// Where two say something about the same thing, the later of these wins: the image, convox.yml, the command line.
+#pragma once
+#include "cli/app/run_source.h"
+#include "cli/command.h"
+#include "runtime/container_config.h"
+#include "runtime/host.h"
+
+namespace convox::cli {
+
+struct RunConfig {
+  runtime::ContainerConfig config;
+  std::string stop_signal;            // of the image: "SIGTERM", "15"; empty if it names none
+  int grace = 30;                     // seconds
+  std::vector<std::string> warnings;  // lines for stderr: what this host cannot give, or what a flag undoes
+};
+
+// `invocation` is of `run`: its arguments are the service and the command's words.
+Result<RunConfig> make_run_config(const Invocation& invocation, const app::RunSource& source,
+                                  const runtime::Host& host);
+
+}  // namespace convox::cli

@@ -22,7 +22,7 @@ submake = $(MAKE) --no-print-directory $(if $(findstring jobserver,$(MAKEFLAGS))
 warnings := -Wall -Wextra -Wpedantic -Wshadow -Werror
 hardened := -fstack-protector-strong -fstack-clash-protection -fcf-protection -ftrivial-auto-var-init=zero
 common   := -std=c++20 -I. -MMD -MP $(warnings) $(hardened) -ffunction-sections -fdata-sections \
-            -DCONVOX_VERSION='"$(VERSION)"' -DCONVOX_LIBEXEC='"$(PREFIX)/libexec/convox"'
+            -DCONVOX_VERSION='"$(VERSION)"'
 flags_release  := -O2 -D_FORTIFY_SOURCE=3 -D_GLIBCXX_ASSERTIONS
 flags_debug    := -O0 -g -D_GLIBCXX_ASSERTIONS
 flags_faults   := -O2 -D_GLIBCXX_ASSERTIONS -DCONVOX_FAULTS
@@ -34,13 +34,17 @@ test_flags := $(common) -Wno-missing-field-initializers $(flags_$(MODE))
 LDFLAGS    := -Wl,-z,relro,-z,now -Wl,--gc-sections $(filter -fsanitize=% --coverage,$(flags_$(MODE)))
 static     := $(if $(filter asan,$(MODE)),,-static)
 
-# Every object depends on this file, whose content changes with the compiler and its flags.
-stamp := $(BUILD)/flags
-stamp_text := $(CXX) $(host_flags) $(LDFLAGS)
-ifneq ($(file <$(stamp)),$(stamp_text))
-$(shell mkdir -p $(BUILD))
-$(file >$(stamp),$(stamp_text))
+# Every object depends on `flags`, whose content changes with the compiler and its flags; the one that knows where helpers will be
+# installed depends on `prefix`.
+define remember
+ifneq ($$(file <$(BUILD)/$(1)),$(2))
+$$(shell mkdir -p $(BUILD))
+$$(file >$(BUILD)/$(1),$(2))
 endif
+endef
+stamp := $(BUILD)/flags
+$(eval $(call remember,flags,$(CXX) $(host_flags) $(LDFLAGS)))
+$(eval $(call remember,prefix,$(PREFIX)))
 
 # --- sources: a folder is a part of a program ---------------------------------------------------------------------
 library_sources := $(wildcard runtime/base/*.cc runtime/*.cc runtime/config/*.cc runtime/security/*.cc rootfs/*.cc cgroups/*.cc)
@@ -98,6 +102,9 @@ $(BUILD)/runtime/stage_image.o: host_flags += -I$(BUILD)
 $(BUILD)/runtime/stage_image.o: $(BUILD)/stage.elf
 
 # --- the programs -----------------------------------------------------------------------------------------------------
+$(BUILD)/cli/app/importer.o: $(BUILD)/prefix
+$(BUILD)/cli/app/importer.o: host_flags += -DCONVOX_LIBEXEC='"$(PREFIX)/libexec/convox"'
+
 # convox is static, so that it starts fast and needs nothing; convox-image alone reads archives, and loads what that takes.
 $(BUILD)/convox: $(BUILD)/cli/convox.o $(BUILD)/libcli.a $(BUILD)/libconvox.a
 	$(Q)$(CXX) $(static) $^ $(LDFLAGS) -lseccomp -lcap -lyaml -o $@
@@ -119,6 +126,7 @@ $(BUILD)/tests/unit/user_lookup $(BUILD)/tests/unit/plan_view: $(patsubst %,$(BU
 # Most tests start the built programs; a few call a library whose work only the kernel can judge.
 $(integration_tests): $(BUILD)/%: $(BUILD)/%.o $(BUILD)/libsupport.a $(BUILD)/libconvox.a
 	$(Q)$(CXX) $^ $(LDFLAGS) $(test_libraries) -o $@
+$(BUILD)/tests/support/testbox.o: test_flags := $(common) $(flags_release)
 $(BUILD)/tests/testbox: $(BUILD)/tests/support/testbox.o
 	$(Q)$(CXX) -static $^ -o $@
 
@@ -162,7 +170,7 @@ install: all ## to PREFIX (/usr/local), below DESTDIR
 	install -D -m 755 $(BUILD)/convox $(installed)/bin/convox
 	install -D -m 755 $(BUILD)/convox-image $(installed)/libexec/convox/convox-image
 	install -d $(installed)/share/doc/convox
-	install -m 644 README.md ARCHITECTURE.md CHANGELOG.md LICENSE $(installed)/share/doc/convox
+	install -m 644 $(wildcard README.md ARCHITECTURE.md CHANGELOG.md LICENSE) $(installed)/share/doc/convox
 uninstall: ## removes what install put there
 	rm -f $(installed)/bin/convox $(installed)/libexec/convox/convox-image
 	rm -rf $(installed)/share/doc/convox

@@ -102,6 +102,19 @@ Result<UniqueFd> clone_tree(int dir, const char* path, bool whole, const std::st
   return UniqueFd(TRY(check(sys::open_tree(dir, path, flags | AT_SYMLINK_NOFOLLOW), "open_tree", what)));
 }
 
+// A volume of convox's own comes into being where it is first used. Root's, as the layers are: the idmap makes it the
+// container's.
+Result<> make_directories(const std::string& path) {
+  const fs::PlainModes modes;
+  for (std::size_t end = 0; end != std::string::npos;) {
+    end = path.find('/', end + 1);
+    const std::string part = path.substr(0, end);
+    const long made = sys::mkdirat(AT_FDCWD, part.c_str(), 0755);
+    if (made != -EEXIST) TRY(check(made, "mkdir", part));
+  }
+  return ok();
+}
+
 // One character for most, two for the rest: fsconfig takes 255 bytes for all lower layers together.
 std::string layer_name(std::size_t n) {
   if (n < kNames.size()) return std::string(1, kNames[n]);
@@ -218,19 +231,12 @@ Result<> Launch::perform(const MakeDevices&) {
   UniqueFd dev = TRY(tmpfs.create(MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC));
   const AsContainerRoot owner = TRY(AsContainerRoot::become(root_id()));
   TRY(check(sys::fchownat(dev.get(), "", root_id(), root_id(), AT_EMPTY_PATH), "fchown", "/dev"));
-  const long umask = sys::umask(0);
-  const auto fill = [&]() -> Result<> {
-    for (const Node& node : nodes)
-      TRY(check(
-          sys::mknodat(dev.get(), node.name, S_IFCHR | 0666, static_cast<unsigned>(makedev(node.major, node.minor))),
-          "mknod", node.name));
-    for (const auto& [target, name] : links) TRY(check(sys::symlinkat(target, dev.get(), name), "symlink", name));
-    for (const char* name : directories) TRY(check(sys::mkdirat(dev.get(), name, 0755), "mkdir", name));
-    return ok();
-  };
-  Result<> filled = fill();
-  sys::umask(static_cast<unsigned>(umask));
-  TRY(std::move(filled));
+  const fs::PlainModes modes;
+  for (const auto& [name, minor, major] : nodes)
+    TRY(check(sys::mknodat(dev.get(), name, S_IFCHR | 0666, static_cast<unsigned>(makedev(major, minor))), "mknod",
+              name));
+  for (const auto& [target, name] : links) TRY(check(sys::symlinkat(target, dev.get(), name), "symlink", name));
+  for (const char* name : directories) TRY(check(sys::mkdirat(dev.get(), name, 0755), "mkdir", name));
   mounts_[1] = std::move(dev);
   return ok();
 }
@@ -253,6 +259,7 @@ Result<> Launch::perform(const OpenSysfs&) {
 
 Result<> Launch::perform(const OpenVolume& step) {
   const Volume& volume = step.volume;
+  if (volume.make_source) TRY(make_directories(volume.source));
   const UniqueFd source = TRY(fs::open(volume.source, O_PATH));
   UniqueFd tree = TRY(clone_tree(source.get(), "", true, volume.source));
   const std::uint64_t attributes = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | (volume.read_only ? MOUNT_ATTR_RDONLY : 0);

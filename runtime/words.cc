@@ -109,7 +109,7 @@ Words of(const OpenSysfs&) {
           "only the owner of a network namespace may mount its sysfs", "fsopen(2)"};
 }
 Words of(const OpenVolume& step) {
-  return {cat("open ", step.volume.source, " as a mount",
+  return {cat(step.volume.make_source ? "make and open " : "open ", step.volume.source, " as a mount",
               attributes_text(MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | (step.volume.read_only ? MOUNT_ATTR_RDONLY : 0)),
               step.idmapped ? ", idmapped" : ""),
           "on the host side, before anything in the container can move its path", "open_tree(2)"};

@@ -111,14 +111,21 @@ integration_tests := $(patsubst %.cc,$(BUILD)/%,$(wildcard tests/integration/*.c
 test_libraries    := -Wl,--no-gc-sections -lcriterion -lmnl -larchive -lisal -lz -lzstd -lcrypto -lseccomp -lcap -lyaml
 $(unit_tests): $(BUILD)/%: $(BUILD)/%.o $(libraries)
 	$(Q)$(CXX) $^ $(LDFLAGS) $(test_libraries) -o $@
+# What of the stage can run without a container is tested, and sanitised, as host code.
+$(BUILD)/hosted/%.o: %.cc $(stamp)
+	@mkdir -p $(@D)
+	$(Q)$(CXX) $(host_flags) -c $< -o $@
+$(BUILD)/tests/unit/user_lookup $(BUILD)/tests/unit/plan_view: $(patsubst %,$(BUILD)/hosted/runtime/stage/%.o,user_lookup plan_view)
 # Most tests start the built programs; a few call a library whose work only the kernel can judge.
 $(integration_tests): $(BUILD)/%: $(BUILD)/%.o $(BUILD)/libsupport.a $(BUILD)/libconvox.a
 	$(Q)$(CXX) $^ $(LDFLAGS) $(test_libraries) -o $@
 $(BUILD)/tests/testbox: $(BUILD)/tests/support/testbox.o
 	$(Q)$(CXX) -static $^ -o $@
 
-.PHONY: programs-for-tests test test-unit test-integration test-vm bench
-programs-for-tests: all $(integration_tests) $(BUILD)/tests/testbox
+.PHONY: programs-for-tests faults-build test test-unit test-integration test-vm compare-unpack bench
+programs-for-tests: all faults-build $(integration_tests) $(BUILD)/tests/testbox
+faults-build:
+	+$(Q)$(submake) MODE=faults all
 
 test: ## install what tests need, run all of them (in a VM what this host cannot)
 	$(Q)scripts/install-deps build test
@@ -130,6 +137,8 @@ test-integration: programs-for-tests ## the built programs on this kernel, as ro
 	$(Q)scripts/run-tests $(BUILD) integration
 test-vm: programs-for-tests ## the same, in a VM with every cgroup v2 controller
 	$(Q)scripts/run-tests $(BUILD) integration-in-vm
+compare-unpack: $(BUILD)/convox-image ## our unpacking of a Debian against umoci's (minutes, and the network)
+	$(Q)scripts/compare-unpack $<
 bench: ## measure beside crun, runc, bwrap and the bare kernel work
 	$(Q)scripts/install-deps build bench
 	+$(Q)$(submake) all $(BUILD)/tests/bench/interleave $(BUILD)/tests/bench/bare $(BUILD)/tests/bench/empty

@@ -60,4 +60,10 @@ Result<std::string> app_name(std::optional<std::string_view> option) {
   return name;
 }
 
+std::string rack_name() {
+  const auto name = fs::read(AT_FDCWD, "/proc/sys/kernel/hostname", 256);
+  const std::string_view host = name ? trimmed(*name) : std::string_view();
+  return std::string(host.empty() ? "local" : host);
+}
+
 }  // namespace convox::app

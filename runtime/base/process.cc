@@ -47,6 +47,9 @@ Result<Pipe> make_pipe() {
   for (int fd = 0; fd < 3; ++fd)
     if (sys::dup3(stdio[fd], fd, 0) < 0) sys::exit_group(127);
   sys::close_range(3, ~0u, CLOSE_RANGE_CLOEXEC);
+  // We ignore SIGPIPE, and what is ignored stays so across execve: signal(7).
+  constexpr unsigned long kDefaultAction[4] = {};
+  sys::rt_sigaction(SIGPIPE, kDefaultAction, nullptr);
   const unsigned long none = 0;
   sys::rt_sigprocmask(SIG_SETMASK, &none, nullptr);
   // The signal is set for the death that comes; one that came before this line shows as another parent.  prctl(2)

@@ -57,8 +57,10 @@ Result<> Launch::perform(const MakeStorage&) {
 
 Result<> Launch::perform(const WriteIdentityFiles& step) {
   std::string resolvers = "# No network, no resolvers.\n";
-  if (step.host_resolvers)
-    resolvers = TRY(fs::read(AT_FDCWD, "/etc/resolv.conf", kMostResolvers), "the host's resolvers");
+  if (step.host_resolvers) {
+    const UniqueFd file = TRY(fs::open("/etc/resolv.conf", O_RDONLY));  // a link where systemd-resolved runs
+    resolvers = TRY(fs::read_all(file.get(), "/etc/resolv.conf", kMostResolvers));
+  }
   const auto write = [&](const char* name, std::string_view text) -> Result<> {
     const UniqueFd file(TRY(check(
         sys::openat(claim_.directory.get(), name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644), "create", name)));

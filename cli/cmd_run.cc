@@ -93,8 +93,11 @@ class Run {
     Result<int> result = start_and_wait(claim, signals);
     if (result && config_.keep) return result;
     Result<> disposed = containers_.dispose(claim, host_.cgroups);
-    if (result && !disposed) return std::move(disposed).error();
-    return result;
+    if (disposed) return result;
+    if (result) return std::move(disposed).error();
+    Error both = std::move(result).error();  // why it did not start, and what is left of it
+    both.text += cat("; then, ", disposed.error().text);
+    return both;
   }
 
  private:

@@ -21,7 +21,7 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-constexpr int kTimedOut = 124;
+constexpr int kTimedOut = 124, kOurFailure = 125;
 
 Result<app::RunSource> find_source(const Invocation& invocation) {
   app::RunRequest request;
@@ -66,6 +66,10 @@ int report(const runtime::Ending& ending, const std::string& service) {
   if (ending.timed_out) {
     print_error(cat("ERROR: ", service, " was stopped: it ran longer than --timeout\n"));
     return kTimedOut;
+  }
+  if (ending.broken_stream) {
+    print_error(cat("ERROR: ", service, ": its input or output is incomplete: ", describe(ending.broken_stream), "\n"));
+    return kOurFailure;
   }
   const bool killed = ending.status == 128 + SIGKILL;
   if (killed && ending.oom) print_error(cat("ERROR: ", cgroups::describe(ending.oom, service), "\n"));

@@ -98,6 +98,8 @@ Result<> Launch::perform(const OpenStdio& step) {
     child_stdio_[i] = UniqueFd(ends[child_end]);
     *ours[i] = UniqueFd(ends[1 - child_end]);
     TRY(check(sys::fchown(ends[0], root_id(), root_id()), "fchown", "a pipe"));  // or nobody inside could pass it on
+    // The supervisor never waits for one stream alone. Whoever has the other end does not see this.
+    TRY(check(sys::fcntl(ours[i]->get(), F_SETFL, O_NONBLOCK), "fcntl", "a pipe"));
   }
   return ok();
 }

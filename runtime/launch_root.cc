@@ -167,7 +167,7 @@ Result<> Launch::perform(const MountOverlay& step) {
   TRY(overlay.set("xino", "off"));
   if (!step.keep) TRY(overlay.set("volatile"));
   UniqueFd root;
-  TRY(as_container_root(root_id(), [&]() -> Result<> {
+  Result<> made = as_container_root(root_id(), [&]() -> Result<> {
     root = TRY(overlay.create(MOUNT_ATTR_NODEV));  // device nodes of an image never work: /dev is ours
     struct statfs fs {};
     TRY(check(sys::fstatfs(root.get(), &fs), "statfs", "the overlay"));
@@ -177,7 +177,8 @@ Result<> Launch::perform(const MountOverlay& step) {
     TRY(check(sys::mkdirat(root.get(), probe, 0700), "write", "to the overlay"));
     TRY(check(sys::unlinkat(root.get(), probe, AT_REMOVEDIR), "write", "to the overlay"));
     return ok();
-  }));
+  });
+  TRY(std::move(made));
   // The overlay has its own hold on the layers now; our namespace need not show them any longer.
   TRY(check(sys::umount2(".", kDetach), "umount", "the layers"));
   TRY(check(sys::fchdir(working_directory_.get()), "fchdir", "back"));

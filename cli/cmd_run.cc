@@ -22,7 +22,7 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-constexpr int kTimedOut = 124;
+constexpr int kTimedOut = 124, kOurFailure = 125;
 
 Result<app::RunSource> find_source(const Invocation& invocation) {
   app::RunRequest request;
@@ -68,6 +68,10 @@ int report(const runtime::Ending& ending, const std::string& service) {
     print_error(cat("ERROR: ", service, " was stopped: it ran longer than --timeout\n"));
     return kTimedOut;
   }
+  if (ending.broken_stream) {
+    print_error(cat("ERROR: ", service, ": its input or output is incomplete: ", describe(ending.broken_stream), "\n"));
+    return kOurFailure;
+  }
   const bool killed = ending.status == 128 + SIGKILL;
   if (killed && ending.oom) print_error(cat("ERROR: ", cgroups::describe(ending.oom, service), "\n"));
   // Killed because we were told to stop: that signal is the reason, whichever one did it in the end.
@@ -101,10 +105,9 @@ class Run {
     Result<> disposed = containers_.dispose(claim, host_.cgroups);
     if (disposed) return result;
     if (result) return std::move(disposed).error();
-    // Both are news: why it did not start, and that something is left.
-    Error error = std::move(result).error();
-    error.more.push_back(disposed.error().text);
-    return error;
+    Error both = std::move(result).error();  // why it did not start, and what is left of it
+    both.text += cat("; then, ", disposed.error().text);
+    return both;
   }
 
  private:

@@ -1,5 +1,6 @@
 #include "runtime/launch.h"
 
+#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <sys/signalfd.h>
@@ -167,6 +168,7 @@ Result<> Launch::perform(const AwaitPayload&) {
     if (!incoming.report) break;
     if (incoming.report->kind == stage::Report::kConsole) {
       running_.console = std::move(incoming.descriptor);
+      TRY(check(sys::fcntl(running_.console.get(), F_SETFL, O_NONBLOCK), "fcntl", "the terminal"));
       if (const auto size = plan_.config.terminal_size) TRY(set_terminal_size(running_.console.get(), *size));
     }
     if (incoming.report->kind == stage::Report::kReady) ready = true;

@@ -12,7 +12,7 @@ Q       := $(if $(V),,@)
 comma   := ,
 
 .DELETE_ON_ERROR:
-.SECONDARY:
+.PRECIOUS: $(BUILD)/tests/bench/%.o
 MAKEFLAGS += --no-builtin-rules
 # A make below this one, on all processors unless the user said how many. (The recipe's + hands it the job server.)
 submake = $(MAKE) --no-print-directory $(if $(findstring jobserver,$(MAKEFLAGS)),,-j$(shell nproc))
@@ -49,7 +49,7 @@ $(eval $(call remember,prefix,$(PREFIX)))
 # --- sources: a folder is a part of a program ---------------------------------------------------------------------
 library_sources := $(wildcard runtime/base/*.cc runtime/*.cc runtime/config/*.cc runtime/security/*.cc rootfs/*.cc cgroups/*.cc)
 cli_sources     := $(filter-out cli/convox.cc,$(wildcard cli/*.cc cli/app/*.cc))
-image_sources   := $(filter-out rootfs/image/main.cc,$(wildcard rootfs/image/*.cc))
+image_sources   := $(filter-out rootfs/image/convox_image.cc,$(wildcard rootfs/image/*.cc))
 support_sources := $(filter-out tests/support/testbox.cc,$(wildcard tests/support/*.cc))
 objects = $(patsubst %.cc,$(BUILD)/%.o,$(1))
 
@@ -108,7 +108,7 @@ $(BUILD)/cli/app/importer.o: host_flags += -DCONVOX_LIBEXEC='"$(PREFIX)/libexec/
 # convox is static, so that it starts fast and needs nothing; convox-image alone reads archives, and loads what that takes.
 $(BUILD)/convox: $(BUILD)/cli/convox.o $(BUILD)/libcli.a $(BUILD)/libconvox.a
 	$(Q)$(CXX) $(static) $^ $(LDFLAGS) -lseccomp -lcap -lyaml -o $@
-$(BUILD)/convox-image: $(BUILD)/rootfs/image/main.o $(BUILD)/libimage.a $(BUILD)/libconvox.a
+$(BUILD)/convox-image: $(BUILD)/rootfs/image/convox_image.o $(BUILD)/libimage.a $(BUILD)/libconvox.a
 	$(Q)$(CXX) $^ $(LDFLAGS) -larchive -lisal -lz -lzstd -lcrypto -lseccomp -lcap -o $@
 
 # --- tests -----------------------------------------------------------------------------------------------------------

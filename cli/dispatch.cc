@@ -15,6 +15,7 @@ namespace {
 
 int status_of(const Error& error, const Command* command) {
   if (!command || !command->pass_through) return EXIT_FAILURE;
+  if (error.kind == Error::Kind::kInterrupted) return 128 + error.code;
   if (error.kind == Error::Kind::kNoCommand) return 127;
   return error.kind == Error::Kind::kNotExecutable ? 126 : 125;
 }
@@ -22,7 +23,7 @@ int status_of(const Error& error, const Command* command) {
 // There is one rack, this host.
 Result<> check_rack(const Invocation& invocation) {
   const auto rack = invocation.value("rack");
-  if (!rack || *rack == "local" || *rack == app::rack_name()) return ok();
+  if (!rack || *rack == "local" || *rack == TRY(app::rack_name())) return ok();
   return invalid(cat("no such rack: ", *rack)).advise("this host is the only one, and its name is local");
 }
 

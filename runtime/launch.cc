@@ -1,5 +1,6 @@
 #include "runtime/launch.h"
 
+#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <sys/signalfd.h>
@@ -8,6 +9,7 @@
 
 #include <cstring>
 
+#include "cgroups/stats.h"
 #include "runtime/words.h"
 
 namespace convox::runtime {
@@ -19,6 +21,7 @@ using Clock = std::chrono::steady_clock;
 // A launch takes milliseconds. A machine that swaps may need seconds; a container's root that stops its own stage needs
 // for ever.
 constexpr auto kLongestLaunch = 60s;
+constexpr auto kLastMoments = 1s;
 
 }  // namespace
 
@@ -33,6 +36,16 @@ Launch::Launch(const LaunchPlan& plan, const Containers& containers, const Claim
       done_(std::move(done)),
       deadline_(Clock::now() + kLongestLaunch),
       mounts_(slots_of(plan.config).first_volume) {}
+
+Launch::~Launch() {
+  if (!child_.pidfd) return;
+  sys::pidfd_send_signal(child_.pidfd.get(), SIGKILL);
+  pollfd end{child_.pidfd.get(), POLLIN, 0};
+  timespec timeout{10, 0};
+  sys::ppoll(&end, 1, &timeout);
+  siginfo_t info{};
+  sys::waitid(P_PIDFD, child_.pidfd.get(), &info, WEXITED | WNOHANG);
+}
 
 Result<Running> Launch::perform() {
   TRY(perform_all(plan_.before, 1));
@@ -123,10 +136,16 @@ Error Launch::failure(const stage::Report& report) const {
           cat("step ", report.step, " of ", plan_.size(), ", ", words(plan_.stage.steps()[index], plan_.stage).deed));
 }
 
-// End of file without a report: the stage died. Its status says of what.
+// End of file without a report: the stage died, or will have in a moment, for a process closes its descriptors before
+// it can be waited for. Its status says of what; a memory limit that not even the stage fits in is named.
 Error Launch::ended_early() const {
+  pollfd end{child_.pidfd.get(), POLLIN, 0};
+  timespec patience{kLastMoments.count(), 0};
+  sys::ppoll(&end, 1, &patience);
   siginfo_t info{};
   const long rc = sys::waitid(P_PIDFD, child_.pidfd.get(), &info, WEXITED | WNOWAIT | WNOHANG);
+  if (const auto kills = cgroups::oom_killed(*cgroup_); kills && *kills)
+    return Error{Error::Kind::kSystem, ENOMEM, cgroups::describe(*kills, "the stage"), {}};
   std::string how = "it ended without a word";
   if (rc == 0 && info.si_pid != 0)
     how = info.si_code == CLD_EXITED ? cat("exit status ", info.si_status) : cat("killed by signal ", info.si_status);
@@ -149,6 +168,7 @@ Result<> Launch::perform(const AwaitPayload&) {
     if (!incoming.report) break;
     if (incoming.report->kind == stage::Report::kConsole) {
       running_.console = std::move(incoming.descriptor);
+      TRY(check(sys::fcntl(running_.console.get(), F_SETFL, O_NONBLOCK), "fcntl", "the terminal"));
       if (const auto size = plan_.config.terminal_size) TRY(set_terminal_size(running_.console.get(), *size));
     }
     if (incoming.report->kind == stage::Report::kReady) ready = true;

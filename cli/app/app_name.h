@@ -18,6 +18,6 @@ bool is_name(std::string_view name);
 Result<> check_app_name(std::string_view name);
 
 // Convox's name for where apps live. There is one rack, this host, and it has the host's name.
-std::string rack_name();
+Result<std::string> rack_name();
 
 }  // namespace convox::app

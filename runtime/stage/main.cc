@@ -20,7 +20,8 @@ namespace {
 
 Stage the_stage;  // static: no stack frame and no heap holds it
 
-constexpr int kNotOurs = 126;  // started by somebody else, such as a payload that executes /proc/self/exe
+// Started by somebody else, such as a payload that executes /proc/self/exe; or before anything can be reported.
+constexpr int kNotOurs = 126;
 
 std::uint64_t now() noexcept {
   timespec time{};
@@ -98,8 +99,7 @@ int main(int argc, char** argv) {
   if (socket < 3 || plan < 3 || !is_socket(socket)) return kNotOurs;
   // Execve made us dumpable; with a user namespace our unreadable executable protects us, without one this does.
   // ptrace(2)
-  sys::prctl(PR_SET_DUMPABLE, 0);
-  if (the_stage.plan.map(plan)) return kNotOurs;
+  if (sys::prctl(PR_SET_DUMPABLE, 0) < 0 || the_stage.plan.map(plan)) return kNotOurs;
   sys::close(plan);
   the_stage.socket = socket;
   the_stage.report({.kind = Report::kHello});

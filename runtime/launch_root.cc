@@ -18,9 +18,9 @@ namespace convox::runtime {
 namespace {
 
 constexpr std::uint64_t kTight = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC;
-constexpr int kDetach = 2;                                     // MNT_DETACH; <sys/mount.h> clashes with <linux/mount.h>
-constexpr unsigned long kReadOnly = 1;                         // MS_RDONLY
-constexpr unsigned long kRecursive = 16384, kSlave = 1 << 19;  // MS_REC, MS_SLAVE
+constexpr int kDetach = 2;              // MNT_DETACH; <sys/mount.h> clashes with <linux/mount.h>
+constexpr unsigned long kReadOnly = 1;  // MS_RDONLY
+constexpr unsigned long kRecursive = 16384, kPrivate = 1 << 18, kSlave = 1 << 19;  // MS_REC, MS_PRIVATE, MS_SLAVE
 constexpr std::string_view kNames = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ";
 
 // A file system under construction.  fsopen(2)
@@ -127,6 +127,9 @@ Result<> Launch::set_attributes(int tree, std::uint64_t attributes, bool idmappe
                                 const std::string& what) const {
   mount_attr set{};
   set.attr_set = attributes;
+  // A copy of a shared mount is its peer, in whatever namespace: what is mounted on it inside would appear on the host.
+  // mount_namespaces(7)
+  set.propagation = kPrivate;
   if (idmapped) {
     set.attr_set |= MOUNT_ATTR_IDMAP;
     set.userns_fd = static_cast<std::uint64_t>(user_namespace_.get());

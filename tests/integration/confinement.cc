@@ -225,8 +225,7 @@ Test(confinement, its_network_is_lo_and_lo_is_up) {
   App app;
   EXPECT_TEXT(app.convox({"run", "web", "ls /sys/class/net; cat /sys/class/net/lo/flags"}).out, "lo\n0x9\n");
   EXPECT_TEXT(app.convox({"run", "--user", "app", "web",
-                          "busybox nc -l -p 80 >/tmp/got & sleep 1; echo hello | busybox nc 127.0.0.1 80; wait; "
-                          "cat /tmp/got"})
+                          "echo hello | busybox nc -l -p 80 & sleep 1; sleep 1 | busybox nc 127.0.0.1 80"})
                   .out,
               "hello\n");
   const std::string mine = own_link("/proc/self/ns/net");

@@ -56,13 +56,12 @@ Result<int> info(const Invocation& invocation) {
 Result<int> remove(const Invocation& invocation) {
   const std::string& name = invocation.arguments[0];
   const app::AppStore store(invocation.globals.root);
-  const Progress progress;
-  TRY(progress.begin(cat("Deleting ", name)));
   TRY(store.find(name));
   const auto running = TRY(app::running_containers(invocation.globals.run, name));
   if (!running.empty())
-    return invalid(cat("app ", name, " has running processes: ", app::join(running, ", ")))
-        .advise("end them first, with `convox ps stop`");
+    return invalid(cat("app ", name, " has running processes: ", app::join(running, ", "))).advise("end them first");
+  const Progress progress;
+  TRY(progress.begin(cat("Deleting ", name)));
   TRY(store.remove(name));
   TRY(progress.done());
   return 0;

@@ -76,10 +76,10 @@ Result<int> import_image(const Invocation& invocation) {
   const app::App* const known = existing ? &*existing : nullptr;
   app::BuildRequest request;
   request.file = TRY(manifest_for_import(known, invocation.value("manifest")));
-  request.base = TRY(app::directory_of({"", ""}));  // what somebody types is relative to where he stands
+  request.base = TRY(app::directory_of(request.file));
   request.description = invocation.value("description").value_or(cat("import ", reference));
-  request.import_reference = reference;
-  request.import_service = invocation.value("service").value_or("");
+  // What somebody types is relative to where he stands.
+  request.import = {{reference, TRY(app::directory_of({}))}, std::string(invocation.value("service").value_or(""))};
   app::Draft draft = TRY(app::draft(known, std::move(request)));
   warn_about(draft.manifest, draft.request.file.path);
 

@@ -2,6 +2,7 @@
 
 #include <signal.h>
 
+#include <algorithm>
 #include <chrono>
 #include <ctime>
 
@@ -21,7 +22,7 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-constexpr int kTimedOut = 124;
+constexpr int kTimedOut = 124, kOurFailure = 125;
 
 Result<app::RunSource> find_source(const Invocation& invocation) {
   app::RunRequest request;
@@ -67,10 +68,19 @@ int report(const runtime::Ending& ending, const std::string& service) {
     print_error(cat("ERROR: ", service, " was stopped: it ran longer than --timeout\n"));
     return kTimedOut;
   }
+  if (ending.broken_stream) {
+    print_error(cat("ERROR: ", service, ": its input or output is incomplete: ", describe(ending.broken_stream), "\n"));
+    return kOurFailure;
+  }
   const bool killed = ending.status == 128 + SIGKILL;
   if (killed && ending.oom) print_error(cat("ERROR: ", cgroups::describe(ending.oom, service), "\n"));
   // Killed because we were told to stop: that signal is the reason, whichever one did it in the end.
   return killed && ending.told_to_stop_by != 0 && !ending.oom ? 128 + ending.told_to_stop_by : ending.status;
+}
+
+void name_host(runtime::ContainerConfig& config) {
+  const auto names_it = [](const std::string& entry) { return entry.starts_with("HOSTNAME="); };
+  if (std::none_of(config.env.begin(), config.env.end(), names_it)) config.env.push_back(cat("HOSTNAME=", config.id));
 }
 
 class Run {
@@ -92,12 +102,15 @@ class Run {
     TRY(containers_.reap(host_.cgroups), "removing what a killed convox left");
     const runtime::Claim claim = TRY(containers_.claim_new());
     config_.id = claim.id;
-    config_.env.push_back(cat("HOSTNAME=", claim.id));
+    name_host(config_);
     Result<int> result = start_and_wait(claim, signals);
     if (result && config_.keep) return result;
     Result<> disposed = containers_.dispose(claim, host_.cgroups);
-    if (result && !disposed) return std::move(disposed).error();
-    return result;
+    if (disposed) return result;
+    if (result) return std::move(disposed).error();
+    Error both = std::move(result).error();  // why it did not start, and what is left of it
+    both.text += cat("; then, ", disposed.error().text);
+    return both;
   }
 
  private:
@@ -145,7 +158,7 @@ class Run {
 Result<int> explain_run(const Invocation& invocation, const app::RunSource& source, RunConfig run,
                         const runtime::Host& host) {
   run.config.id = "<id>";
-  run.config.env.push_back("HOSTNAME=<id>");
+  name_host(run.config);
   const runtime::LaunchPlan plan = TRY(make_plan(run, host, -1));
   TRY(print(explain(plan, cat("convox run ", shell_quoted(invocation.arguments)), source.needs_import)));
   return 0;
@@ -189,7 +202,7 @@ Result<int> gc(const Invocation& invocation) {
 constexpr Option kRunOptions[] = {
     kAppOption,
     {"release", 0, "id", "Run this release; otherwise the active one."},
-    {"manifest", 'm', "file", "Read this file instead of convox.yml."},
+    {"manifest", 'm', "file", "Read this file instead of convox.yml.", false, true},
     {"no-build", 0, {}, "Fail where the app has no release yet, instead of making the first one."},
     {"entrypoint",
      'e',

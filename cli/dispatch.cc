@@ -1,22 +1,21 @@
 #include "cli/dispatch.h"
 
-#include <fcntl.h>
-
 #include <cstdlib>
 #include <span>
 
+#include "cli/app/app_name.h"
 #include "cli/cmd_help.h"
 #include "cli/commands.h"
 #include "cli/help.h"
 #include "cli/options.h"
 #include "cli/output.h"
-#include "runtime/base/fs.h"
 
 namespace convox::cli {
 namespace {
 
 int status_of(const Error& error, const Command* command) {
   if (!command || !command->pass_through) return EXIT_FAILURE;
+  if (error.kind == Error::Kind::kInterrupted) return 128 + error.code;
   if (error.kind == Error::Kind::kNoCommand) return 127;
   return error.kind == Error::Kind::kNotExecutable ? 126 : 125;
 }
@@ -24,9 +23,7 @@ int status_of(const Error& error, const Command* command) {
 // There is one rack, this host.
 Result<> check_rack(const Invocation& invocation) {
   const auto rack = invocation.value("rack");
-  if (!rack || *rack == "local") return ok();
-  const std::string host = TRY(fs::read(AT_FDCWD, "/proc/sys/kernel/hostname", 256));
-  if (*rack == std::string_view(host).substr(0, host.find('\n'))) return ok();
+  if (!rack || *rack == "local" || *rack == TRY(app::rack_name())) return ok();
   return invalid(cat("no such rack: ", *rack)).advise("this host is the only one, and its name is local");
 }
 

@@ -78,8 +78,13 @@ Result<Claim> Containers::claim_new() const {
     const long made = sys::mkdirat(containers_.get(), id.c_str(), 0700);
     if (made == -EEXIST) continue;
     TRY(check(made, "mkdir", cat(run_path_, "/c/", id)));
+    auto claim = try_claim(id);
+    if (!claim) {
+      sys::unlinkat(containers_.get(), id.c_str(), AT_REMOVEDIR);  // or the next command reaps it
+      return std::move(claim).error();
+    }
     // A reaper may come between mkdir and flock and take it for a leftover; then there is another id.
-    if (auto claim = TRY(try_claim(id))) return std::move(*claim);
+    if (*claim) return std::move(**claim);
   }
   return invalid("no free container id after 100 attempts");
 }
@@ -89,7 +94,7 @@ Result<> Containers::write(const Claim& claim, const Record& record) const {
 }
 
 Result<std::uint32_t> Containers::lease_ids(const Claim& claim) const {
-  const std::vector<IdRange> given = read_subordinate_ids();
+  const std::vector<IdRange> given = TRY(read_subordinate_ids());
   std::vector<std::uint32_t> taken;
   for (const std::string& lease : TRY(fs::list(ids_.get()))) {
     std::uint32_t n = 0;
@@ -102,26 +107,27 @@ Result<std::uint32_t> Containers::lease_ids(const Claim& claim) const {
     if (std::binary_search(taken.begin(), taken.end(), n) || overlaps(given, {first, kIdsEach})) continue;
     const std::string name = cat(n);
     // The intent first: whoever disposes of this container then knows which lease to look at.
-    sys::unlinkat(claim.directory.get(), "ids", 0);
+    sys::unlinkat(claim.directory.get(), "ids", 0);  // of an earlier round; if it stays, the next line says EEXIST
     TRY(check(sys::symlinkat(name.c_str(), claim.directory.get(), "ids"), "symlink", "ids"));
-    const long fd = sys::openat(ids_.get(), name.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-    if (fd == -EEXIST) continue;  // taken since we looked
-    TRY(check(fd, "create", cat(run_path_, "/ids/", n)));
-    TRY(fs::write_all(UniqueFd(fd).get(), claim.id, "the lease"));
+    // A link and not a file: it is made together with what it says, so no lease is ever without its holder.
+    const long made = sys::symlinkat(claim.id.c_str(), ids_.get(), name.c_str());
+    if (made == -EEXIST) continue;  // taken since we looked
+    TRY(check(made, "symlink", cat(run_path_, "/ids/", n)));
     return first;
   }
   return invalid("all ranges of host ids are leased");
 }
 
 Result<> Containers::release_ids(const Claim& claim) const {
-  char name[16] = {};
-  const long size = sys::readlinkat(claim.directory.get(), "ids", name, sizeof name - 1);
-  if (size == -ENOENT) return ok();
-  TRY(check(size, "readlink", "ids"));
+  char name[16] = {}, holder[64] = {};
+  const long named = sys::readlinkat(claim.directory.get(), "ids", name, sizeof name - 1);
+  if (named == -ENOENT) return ok();
+  TRY(check(named, "readlink", "ids"));
   // The intent may be older than the lease: only what is ours is removed.
-  const auto holder = fs::read(ids_.get(), name, 64);
-  if (!holder) return holder.error().code == ENOENT ? ok() : Result<>(holder.error());
-  if (*holder == claim.id) TRY(check(sys::unlinkat(ids_.get(), name, 0), "unlink", cat(run_path_, "/ids/", name)));
+  const long held = sys::readlinkat(ids_.get(), name, holder, sizeof holder - 1);
+  if (held == -ENOENT) return ok();
+  TRY(check(held, "readlink", cat(run_path_, "/ids/", name)));
+  if (holder == claim.id) TRY(check(sys::unlinkat(ids_.get(), name, 0), "unlink", cat(run_path_, "/ids/", name)));
   return ok();
 }
 
@@ -150,6 +156,10 @@ Result<std::vector<std::string>> Containers::reap(const cgroups::Hierarchy& hier
     }
     if (!*claim) continue;  // its supervisor lives
     auto text = fs::read((*claim)->directory.get(), "state.json", kLargestRecord);
+    if (!text && text.error().code != ENOENT) {  // perhaps one that was run with --keep
+      note(std::move(text).error());
+      continue;
+    }
     const auto record = text ? parse_record(*text) : Result<Record>(std::move(text).error());
     if (record && record->phase == Phase::kStopped && record->keep && !kept) continue;
     if (auto disposed = dispose(**claim, hierarchy))
@@ -165,10 +175,12 @@ Result<std::vector<Record>> Containers::list() const {
   std::vector<Record> records;
   for (const std::string& id : TRY(fs::list(containers_.get()))) {
     auto directory = fs::open_beneath(containers_.get(), id, O_RDONLY | O_DIRECTORY);
-    if (!directory) continue;  // gone since
-    auto text = fs::read(directory->get(), "state.json", kLargestRecord);
-    if (!text) continue;
-    if (auto record = parse_record(*text)) records.push_back(std::move(*record));
+    auto text = directory ? fs::read(directory->get(), "state.json", kLargestRecord)
+                          : Result<std::string>(std::move(directory).error());
+    if (!text && text.error().code == ENOENT) continue;  // gone since, or not written yet
+    // Whoever collects garbage must know of all: the layers that no record names are removed.
+    if (!text) return std::move(text).error().under(cat("container ", id));
+    records.push_back(TRY(parse_record(*text), "container ", id));
   }
   return records;
 }

@@ -3,7 +3,8 @@
 //   RUN/c/<id>/          a container; flock on this directory: its supervisor lives
 //   RUN/c/<id>/state.json, hosts, hostname, resolv.conf
 //   RUN/c/<id>/ids       a link whose target is the <n> of its lease
-//   RUN/ids/<n>          holds the id of the container that leased host ids 524288 + n * 65536 and the 65,535 after it
+//   RUN/ids/<n>          a link whose target is the id of the container that leased host ids 524288 + n * 65536 and the
+//                        65,535 after it
 //   ROOT/containers/<id>/{upper,work}
 //
 // Everything a container owns is named by its id, so undoing needs no memory of what was done: `dispose` removes what
@@ -49,7 +50,7 @@ class Containers {
   // Disposes of containers whose supervisor died. Kept ones stay, unless `kept`. The ids of those disposed of.
   [[nodiscard]] Result<std::vector<std::string>> reap(const cgroups::Hierarchy& hierarchy, bool kept = false) const;
 
-  // Records that can be read, of containers whose supervisor lives or not.
+  // The records of all containers, whether their supervisor lives or not. One that cannot be read is an error.
   [[nodiscard]] Result<std::vector<Record>> list() const;
 
   [[nodiscard]] const rootfs::Store& store() const { return store_; }

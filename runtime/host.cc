@@ -14,6 +14,15 @@
 namespace convox::runtime {
 namespace {
 
+// What a file of the kernel says; nothing if this kernel has none. Any other failure is one: what a container gets must
+// not depend on it.
+Result<std::optional<std::string>> read_if_there(const char* path) {
+  Result<std::string> text = fs::read_once(AT_FDCWD, path);
+  if (text) return std::optional(*std::move(text));
+  if (text.error().code == ENOENT) return std::optional<std::string>();
+  return std::move(text).error().under("reading this host");
+}
+
 // The first user namespace has the same inode, 0xEFFFFFFD, on every host.  include/linux/proc_ns.h, PROC_USER_INIT_INO
 bool in_initial_user_namespace() {
   char link[64];
@@ -31,10 +40,9 @@ bool has_overlay() {
 }
 
 // Absent where the kernel has no user namespaces.
-std::uint64_t user_namespace_limit() {
-  const Result<std::string> text = fs::read_once(AT_FDCWD, "/proc/sys/user/max_user_namespaces");
-  if (!text) return 0;
-  std::string_view line = *text;
+Result<std::uint64_t> user_namespace_limit() {
+  const auto text = TRY(read_if_there("/proc/sys/user/max_user_namespaces"));
+  std::string_view line = text ? std::string_view(*text) : "0";
   return number(cut(line, '\n')).value_or(0);
 }
 
@@ -94,14 +102,13 @@ Result<Host> read_host() {
   const Result<std::string> status = fs::read_once(AT_FDCWD, "/proc/self/status");
   if (!status) return Error(status.error()).under("reading this host").advise("mount -t proc proc /proc");
   parse_status(*status, host);
-  host.max_user_namespaces = user_namespace_limit();
+  host.max_user_namespaces = TRY(user_namespace_limit());
   host.initial_user_namespace = in_initial_user_namespace();
   host.overlay = has_overlay();
 
   // A container may lack /sys. Only which processors' files are masked depends on it, and without /sys there are none.
-  if (const auto cpus = fs::read_once(AT_FDCWD, "/sys/devices/system/cpu/possible")) {
+  if (const auto cpus = TRY(read_if_there("/sys/devices/system/cpu/possible")))
     host.possible_cpus = parse_possible_cpus(*cpus);
-  }
   struct sysinfo memory {};
   TRY(check(sys::sysinfo(&memory), "sysinfo", "this host"));
   host.memory_total = memory.totalram * memory.mem_unit;

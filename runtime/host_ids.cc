@@ -1,5 +1,6 @@
 #include "runtime/host_ids.h"
 
+#include <errno.h>
 #include <fcntl.h>
 
 #include <algorithm>
@@ -8,6 +9,11 @@
 #include "runtime/base/fs.h"
 
 namespace convox::runtime {
+namespace {
+
+constexpr std::size_t kLargest = 1 << 20;
+
+}  // namespace
 
 bool overlaps(const std::vector<IdRange>& ranges, IdRange range) {
   const auto end = [](IdRange r) { return std::uint64_t{r.first} + r.count; };
@@ -34,12 +40,13 @@ std::vector<IdRange> parse_subordinate_ids(std::string_view text) {
   return ranges;
 }
 
-std::vector<IdRange> read_subordinate_ids() {
+Result<std::vector<IdRange>> read_subordinate_ids() {
   std::vector<IdRange> ranges;
   for (const char* path : {"/etc/subuid", "/etc/subgid"}) {
-    const auto text = fs::read(AT_FDCWD, path, 1 << 20);
-    if (!text) continue;
-    const std::vector<IdRange> more = parse_subordinate_ids(*text);
+    const auto file = fs::open(path, O_RDONLY);  // a link on hosts whose /etc is generated
+    if (!file && file.error().code == ENOENT) continue;
+    if (!file) return file.error();
+    const std::vector<IdRange> more = parse_subordinate_ids(TRY(fs::read_all(file->get(), path, kLargest)));
     ranges.insert(ranges.end(), more.begin(), more.end());
   }
   return ranges;

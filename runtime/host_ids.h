@@ -7,6 +7,8 @@
 #include <string_view>
 #include <vector>
 
+#include "runtime/base/result.h"
+
 namespace convox::runtime {
 
 struct IdRange {
@@ -19,6 +21,6 @@ bool overlaps(const std::vector<IdRange>& ranges, IdRange range);
 // Lines `name:first:count`; others say nothing.
 std::vector<IdRange> parse_subordinate_ids(std::string_view text);
 // Those of /etc/subuid and /etc/subgid; a file that is not there gives nothing away.
-std::vector<IdRange> read_subordinate_ids();
+Result<std::vector<IdRange>> read_subordinate_ids();
 
 }  // namespace convox::runtime

@@ -1,5 +1,6 @@
 #include "runtime/launch.h"
 
+#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <sys/signalfd.h>
@@ -35,6 +36,16 @@ Launch::Launch(const LaunchPlan& plan, const Containers& containers, const Claim
       done_(std::move(done)),
       deadline_(Clock::now() + kLongestLaunch),
       mounts_(slots_of(plan.config).first_volume) {}
+
+Launch::~Launch() {
+  if (!child_.pidfd) return;
+  sys::pidfd_send_signal(child_.pidfd.get(), SIGKILL);
+  pollfd end{child_.pidfd.get(), POLLIN, 0};
+  timespec timeout{10, 0};
+  sys::ppoll(&end, 1, &timeout);
+  siginfo_t info{};
+  sys::waitid(P_PIDFD, child_.pidfd.get(), &info, WEXITED | WNOHANG);
+}
 
 Result<Running> Launch::perform() {
   TRY(perform_all(plan_.before, 1));
@@ -157,6 +168,7 @@ Result<> Launch::perform(const AwaitPayload&) {
     if (!incoming.report) break;
     if (incoming.report->kind == stage::Report::kConsole) {
       running_.console = std::move(incoming.descriptor);
+      TRY(check(sys::fcntl(running_.console.get(), F_SETFL, O_NONBLOCK), "fcntl", "the terminal"));
       if (const auto size = plan_.config.terminal_size) TRY(set_terminal_size(running_.console.get(), *size));
     }
     if (incoming.report->kind == stage::Report::kReady) ready = true;

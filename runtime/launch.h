@@ -41,6 +41,11 @@ class Launch {
   Launch(const LaunchPlan& plan, const Containers& containers, const Claim& claim, const cgroups::Hierarchy& hierarchy,
          Record record, int signals, StepDone done = nullptr);
 
+  // Ends a child that did not become a payload, before the memory that it may still share goes.
+  ~Launch();
+  Launch(const Launch&) = delete;
+  Launch& operator=(const Launch&) = delete;
+
   // Errors are `.under("step N of M, what it does")`. After one the caller disposes of the claim.
   Result<Running> perform();
   // The record as it was last written.
@@ -50,6 +55,7 @@ class Launch {
   Result<> perform_all(const std::vector<HostStep>& steps, std::size_t first);
 
   // launch_steps.cc
+  Result<> perform(const ProtectSupervisor&);
   Result<> perform(const WriteRecord&);
   Result<> perform(const LeaseIds&);
   Result<> perform(const MakeStorage&);

@@ -38,6 +38,9 @@ Result<> check_config(const ContainerConfig& config) {
   for (const std::string& entry : config.env)
     if (entry.find('=') == std::string::npos || entry[0] == '=')
       return invalid(cat("environment entry without a name: ", entry));
+  // Inside a user namespace the kernel refuses device nodes. Outside of one our /dev would take them, any disk's too.
+  if (!config.namespaces.user && config.masks && (config.capabilities & security::bit(CAP_MKNOD)))
+    return invalid("MKNOD without a user namespace would give the container every device of this host");
   return check_paths(config);
 }
 
@@ -67,7 +70,8 @@ Result<LaunchPlan> plan_launch(ContainerConfig config, const Host& host, std::st
   const auto memory =
       std::find_if(settings.begin(), settings.end(), [](const auto& s) { return s.file == "memory.max"; });
 
-  plan.before.emplace_back(WriteRecord{});  // first of all: what it names can be undone by whoever reads it
+  plan.before.emplace_back(ProtectSupervisor{});
+  plan.before.emplace_back(WriteRecord{});  // before any side effect: what it names can be undone by whoever reads it
   if (mapped) plan.before.emplace_back(LeaseIds{});
   plan.before.emplace_back(MakeStorage{});
   plan.before.emplace_back(WriteIdentityFiles{!config.namespaces.network});

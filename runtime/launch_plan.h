@@ -22,10 +22,11 @@
 
 namespace convox::runtime {
 
-struct WriteRecord {};       // before any side effect: who finds it can undo them all
-struct LeaseIds {};          // 65,536 host ids that no other container has
-struct MakeStorage {};       // upper and work directory of the overlay
-struct WriteIdentityFiles {  // /etc/hosts, /etc/hostname, /etc/resolv.conf
+struct ProtectSupervisor {};  // the OOM killer shall take the container, not the one who must report and undo it
+struct WriteRecord {};        // before any side effect: who finds it can undo them all
+struct LeaseIds {};           // 65,536 host ids that no other container has
+struct MakeStorage {};        // upper and work directory of the overlay
+struct WriteIdentityFiles {   // /etc/hosts, /etc/hostname, /etc/resolv.conf
   bool host_resolvers = false;
 };
 struct MakeCgroup {
@@ -66,10 +67,10 @@ struct LimitMemory {
 struct HandOver {};      // the mounts, by descriptor
 struct AwaitPayload {};  // until execve
 
-using HostStep =
-    std::variant<WriteRecord, LeaseIds, MakeStorage, WriteIdentityFiles, MakeCgroup, OpenStdio, SealPrograms,
-                 CloneChild, WriteIdMaps, ResetScheduling, LetStageBegin, AttachLayers, MountOverlay, MakeDevices,
-                 OpenIdentityFiles, OpenSysfs, OpenVolume, AwaitStage, LimitMemory, HandOver, AwaitPayload>;
+using HostStep = std::variant<ProtectSupervisor, WriteRecord, LeaseIds, MakeStorage, WriteIdentityFiles, MakeCgroup,
+                              OpenStdio, SealPrograms, CloneChild, WriteIdMaps, ResetScheduling, LetStageBegin,
+                              AttachLayers, MountOverlay, MakeDevices, OpenIdentityFiles, OpenSysfs, OpenVolume,
+                              AwaitStage, LimitMemory, HandOver, AwaitPayload>;
 
 struct LaunchPlan {
   ContainerConfig config;

@@ -60,41 +60,30 @@ class NewFileSystem {
   const char* type_;
 };
 
-// For as long as it lives, files that this process makes belong to the container's root. Leaving uid 0 behind drops the
-// file system capabilities from the effective set; they are raised again.  setfsuid(2), capabilities(7)
-class AsContainerRoot {
- public:
-  static Result<AsContainerRoot> become(std::uint32_t id) {
-    AsContainerRoot self;
-    sys::setfsgid(id);
-    sys::setfsuid(id);
-    // Both calls keep their failure to themselves: asking with an impossible id tells.
-    if (sys::setfsuid(~0U) != static_cast<long>(id) || sys::setfsgid(~0U) != static_cast<long>(id))
-      return os_error("setfsuid", cat(id), Errno(-EPERM));
-    TRY(self.raise());
-    return self;
-  }
-  AsContainerRoot(AsContainerRoot&& other) noexcept : active_(other.active_) { other.active_ = false; }
-  AsContainerRoot(const AsContainerRoot&) = delete;
-  AsContainerRoot& operator=(const AsContainerRoot&) = delete;
-  ~AsContainerRoot() {
-    if (!active_) return;
-    sys::setfsuid(0);
-    sys::setfsgid(0);
-  }
+// Files that this process makes belong to `id` from now on. Leaving uid 0 behind drops the file system capabilities
+// from the effective set; they are raised again.  setfsuid(2), capabilities(7)
+Result<> make_files_as(std::uint32_t id) {
+  sys::setfsgid(id);
+  sys::setfsuid(id);
+  // Both calls keep their failure to themselves: asking with an impossible id tells.
+  if (sys::setfsuid(~0U) != static_cast<long>(id) || sys::setfsgid(~0U) != static_cast<long>(id))
+    return os_error("setfsuid", cat(id), Errno(-EPERM));
+  __user_cap_header_struct head{_LINUX_CAPABILITY_VERSION_3, 0};
+  __user_cap_data_struct sets[2] = {};
+  TRY(check(sys::capget(&head, sets), "capget", ""));
+  for (auto& half : sets) half.effective = half.permitted;
+  TRY(check(sys::capset(&head, sets), "capset", ""));
+  return ok();
+}
 
- private:
-  AsContainerRoot() = default;
-  Result<> raise() {
-    __user_cap_header_struct head{_LINUX_CAPABILITY_VERSION_3, 0};
-    __user_cap_data_struct sets[2] = {};
-    TRY(check(sys::capget(&head, sets), "capget", ""));
-    for (auto& half : sets) half.effective = half.permitted;
-    TRY(check(sys::capset(&head, sets), "capset", ""));
-    return ok();
-  }
-  bool active_ = true;
-};
+// Does `deed` as the container's root, and is root again when it returns.
+template <class Deed>
+Result<> as_container_root(std::uint32_t id, Deed deed) {
+  Result<> done = make_files_as(id);
+  if (done) done = deed();
+  Result<> back = make_files_as(0);
+  return done ? std::move(back) : std::move(done);
+}
 
 // A detached copy of the mount that shows `path` below `dir`, from there down.
 Result<UniqueFd> clone_tree(int dir, const char* path, bool whole, const std::string& what) {
@@ -127,8 +116,8 @@ Result<> Launch::set_attributes(int tree, std::uint64_t attributes, bool idmappe
                                 const std::string& what) const {
   mount_attr set{};
   set.attr_set = attributes;
-  // A copy of a shared mount is its peer, in whatever namespace: what is mounted on it inside would appear on the host.
-  // mount_namespaces(7)
+  // A copy is a peer of the mount it was taken from, shared where that is shared (systemd shares all): what is mounted
+  // below it in the container would appear on the host.  mount_namespaces(7)
   set.propagation = kPrivate;
   if (idmapped) {
     set.attr_set |= MOUNT_ATTR_IDMAP;
@@ -191,8 +180,7 @@ Result<> Launch::perform(const MountOverlay& step) {
   TRY(overlay.set("xino", "off"));
   if (!step.keep) TRY(overlay.set("volatile"));
   UniqueFd root;
-  {
-    const AsContainerRoot owner = TRY(AsContainerRoot::become(root_id()));
+  Result<> made = as_container_root(root_id(), [&]() -> Result<> {
     root = TRY(overlay.create(MOUNT_ATTR_NODEV));  // device nodes of an image never work: /dev is ours
     struct statfs fs {};
     TRY(check(sys::fstatfs(root.get(), &fs), "statfs", "the overlay"));
@@ -201,7 +189,9 @@ Result<> Launch::perform(const MountOverlay& step) {
     constexpr const char* probe = ".convox-probe";
     TRY(check(sys::mkdirat(root.get(), probe, 0700), "write", "to the overlay"));
     TRY(check(sys::unlinkat(root.get(), probe, AT_REMOVEDIR), "write", "to the overlay"));
-  }
+    return ok();
+  });
+  TRY(std::move(made));
   // The overlay has its own hold on the layers now; our namespace need not show them any longer.
   TRY(check(sys::umount2(".", kDetach), "umount", "the layers"));
   TRY(check(sys::fchdir(working_directory_.get()), "fchdir", "back"));
@@ -229,14 +219,17 @@ Result<> Launch::perform(const MakeDevices&) {
   TRY(tmpfs.set("size", "4m"));
   TRY(tmpfs.set("nr_inodes", "1024"));
   UniqueFd dev = TRY(tmpfs.create(MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC));
-  const AsContainerRoot owner = TRY(AsContainerRoot::become(root_id()));
-  TRY(check(sys::fchownat(dev.get(), "", root_id(), root_id(), AT_EMPTY_PATH), "fchown", "/dev"));
   const fs::PlainModes modes;
-  for (const auto& [name, minor, major] : nodes)
-    TRY(check(sys::mknodat(dev.get(), name, S_IFCHR | 0666, static_cast<unsigned>(makedev(major, minor))), "mknod",
-              name));
-  for (const auto& [target, name] : links) TRY(check(sys::symlinkat(target, dev.get(), name), "symlink", name));
-  for (const char* name : directories) TRY(check(sys::mkdirat(dev.get(), name, 0755), "mkdir", name));
+  Result<> filled = as_container_root(root_id(), [&]() -> Result<> {
+    TRY(check(sys::fchownat(dev.get(), "", root_id(), root_id(), AT_EMPTY_PATH), "fchown", "/dev"));
+    for (const auto& [name, minor, major] : nodes)
+      TRY(check(sys::mknodat(dev.get(), name, S_IFCHR | 0666, static_cast<unsigned>(makedev(major, minor))), "mknod",
+                name));
+    for (const auto& [target, name] : links) TRY(check(sys::symlinkat(target, dev.get(), name), "symlink", name));
+    for (const char* name : directories) TRY(check(sys::mkdirat(dev.get(), name, 0755), "mkdir", name));
+    return ok();
+  });
+  TRY(std::move(filled));
   mounts_[1] = std::move(dev);
   return ok();
 }

@@ -40,6 +40,13 @@ Result<UniqueFd> sealed(const char* name, std::string_view bytes, bool program, 
 
 }  // namespace
 
+// As low as we may go: lowering it takes CAP_SYS_RESOURCE, and without that we are as likely a victim as before. The
+// payload gets its own score in ResetScheduling.
+Result<> Launch::perform(const ProtectSupervisor&) {
+  Result<> written = fs::write_once(AT_FDCWD, "/proc/self/oom_score_adj", "-999");
+  return !written && written.error().code == EACCES ? ok() : std::move(written);
+}
+
 Result<> Launch::perform(const WriteRecord&) { return containers_.write(claim_, record_); }
 
 Result<> Launch::perform(const LeaseIds&) {
@@ -57,8 +64,10 @@ Result<> Launch::perform(const MakeStorage&) {
 
 Result<> Launch::perform(const WriteIdentityFiles& step) {
   std::string resolvers = "# No network, no resolvers.\n";
-  if (step.host_resolvers)
-    resolvers = TRY(fs::read(AT_FDCWD, "/etc/resolv.conf", kMostResolvers), "the host's resolvers");
+  if (step.host_resolvers) {
+    const UniqueFd file = TRY(fs::open("/etc/resolv.conf", O_RDONLY));  // a link where systemd-resolved runs
+    resolvers = TRY(fs::read_all(file.get(), "/etc/resolv.conf", kMostResolvers));
+  }
   const auto write = [&](const char* name, std::string_view text) -> Result<> {
     const UniqueFd file(TRY(check(
         sys::openat(claim_.directory.get(), name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644), "create", name)));
@@ -96,6 +105,8 @@ Result<> Launch::perform(const OpenStdio& step) {
     child_stdio_[i] = UniqueFd(ends[child_end]);
     *ours[i] = UniqueFd(ends[1 - child_end]);
     TRY(check(sys::fchown(ends[0], root_id(), root_id()), "fchown", "a pipe"));  // or nobody inside could pass it on
+    // The supervisor never waits for one stream alone. Whoever has the other end does not see this.
+    TRY(check(sys::fcntl(ours[i]->get(), F_SETFL, O_NONBLOCK), "fcntl", "a pipe"));
   }
   return ok();
 }

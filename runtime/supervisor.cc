@@ -33,6 +33,8 @@ class Stream {
 
   [[nodiscard]] bool open() const { return from_ >= 0; }
   [[nodiscard]] bool holds() const { return begin_ < end_; }
+  // Why it ended early, if not because somebody went away.
+  [[nodiscard]] Errno error() const { return error_; }
   [[nodiscard]] pollfd waits() const {
     if (!open() && !holds()) return {-1, 0, 0};
     return holds() ? pollfd{to_, POLLOUT, 0} : pollfd{from_, POLLIN, 0};
@@ -50,8 +52,8 @@ class Stream {
   bool read() {
     const long got = sys::read(from_, buffer_.data(), buffer_.size());
     if (got == -EAGAIN || got == -EINTR) return false;
-    if (got <= 0) {  // end of file; EIO is how a terminal says it
-      close();
+    if (got <= 0) {
+      end(got);
       return false;
     }
     begin_ = 0;
@@ -64,15 +66,24 @@ class Stream {
     if (sys::ppoll(&ready, 1, &now) != 1) return true;
     const long put = sys::write(to_, buffer_.data() + begin_, std::min(end_ - begin_, kSafeWrite));
     if (put == -EAGAIN || put == -EINTR) return true;
-    if (put < 0) {  // the reader is gone: so is ours, and the writer shall know (SIGPIPE)
-      close();
+    if (put < 0) {
+      end(put);
       return false;
     }
     begin_ += static_cast<std::size_t>(put);
     return true;
   }
 
+  // The writer shall know that nobody reads any more (SIGPIPE), and the reader that nobody writes. EPIPE and, of a
+  // terminal, EIO say that the other one is gone, and that is nobody's failure. Of any other the user must hear: half of
+  // an output, or of an input, looks like the whole of it.
+  void end(long result) {
+    if (result < 0 && result != -EPIPE && result != -EIO) error_ = Errno(result);
+    close();
+  }
+
   int from_ = -1, to_ = -1;
+  Errno error_;
   UniqueFd* closes_ = nullptr;  // our end of the container's stream
   std::array<char, 65536> buffer_;
   std::size_t begin_ = 0, end_ = 0;
@@ -107,9 +118,6 @@ class Supervisor {
       output_ = Stream(running_.output.get(), STDOUT_FILENO, &running_.output);
       error_output_ = Stream(running_.error_output.get(), STDERR_FILENO, &running_.error_output);
     }
-    // Our own ends; whoever has the other end does not see this.
-    for (const UniqueFd* fd : {&running_.input, &running_.output, &running_.error_output, &running_.console})
-      if (*fd) sys::fcntl(fd->get(), F_SETFL, sys::fcntl(fd->get(), F_GETFL) | O_NONBLOCK);
     if (options_.timeout) deadline_ = Clock::now() + std::chrono::ceil<Clock::duration>(*options_.timeout);
   }
 
@@ -132,6 +140,8 @@ class Supervisor {
         }
       if (fds[1].revents) TRY(on_end());
     }
+    for (const Stream* stream : {&input_, &output_, &error_output_})
+      if (!ending_.broken_stream) ending_.broken_stream = stream->error();
     return ending_;
   }
 

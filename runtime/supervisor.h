@@ -25,6 +25,7 @@ struct Ending {
   bool timed_out = false;
   int told_to_stop_by = 0;  // a signal of ours that ended it: INT, TERM, HUP, QUIT
   cgroups::OomKills oom;
+  Errno broken_stream;  // a part of its input or output was lost to this error
 };
 
 // Returns when the container has ended and its output was delivered. Restores the terminal on every way out.

@@ -49,6 +49,10 @@ std::string_view limit_name(std::uint32_t resource) {
 
 // --- the host side -------------------------------------------------------------------------------------------
 
+Words of(const ProtectSupervisor&) {
+  return {"lower our own OOM score", "the OOM killer shall take the container, not the one who must report and undo it",
+          "proc(5)"};
+}
 Words of(const WriteRecord&) {
   return {"write the container's record", "whoever finds it after a crash can undo everything that follows",
           "rename(2)"};
@@ -316,8 +320,8 @@ struct Explain {
   Errno error;
   stage::Difference difference;
 
-  Error operator()(const stage::FindCommand&) const { return command("find"); }
-  Error operator()(const stage::Execute&) const { return command("execute"); }
+  Error operator()(const stage::FindCommand&) const { return command(); }
+  Error operator()(const stage::Execute&) const { return command(); }
   Error operator()(const stage::ResolveUser& step) const {
     const std::string user(plan.stage.view(step.user));
     if (error.value == ENOENT)
@@ -329,24 +333,21 @@ struct Explain {
           Error::Kind::kInvalid, EINVAL, cat("\"", user, "\" is no user, or the image's passwd is no file"), {}};
     return other("look_up");
   }
-  Error operator()(const stage::Verify& step) const {
-    if (difference == stage::Difference::kNone) return (*this)(step, 0);
+  Error operator()(const stage::Verify&) const {
+    if (difference == stage::Difference::kNone) return other("openat");
     return Error{Error::Kind::kSystem, error.value, std::string(difference_text(difference)), {}};
   }
   template <class Step>
-  Error operator()(const Step& step, int = 0) const {
+  Error operator()(const Step& step) const {
     std::string call = words(stage::Step(step), plan.stage).source;
     return other(call.substr(0, call.find('(')));
   }
 
  private:
   Error other(std::string_view call) const { return os_error(call, "", error); }
-  Error command(std::string_view deed) const {
-    const std::vector<std::string>& argv = plan.config.argv;
-    const std::string name = argv.empty() ? std::string() : argv[0];
-    if (error.value == ENOENT)
-      return Error{Error::Kind::kNoCommand, ENOENT, cat(deed, " \"", name, "\": not found in the container"), {}};
-    return Error{Error::Kind::kNotExecutable, error.value, cat(deed, " \"", name, "\": ", describe(error)), {}};
+  [[nodiscard]] Error command() const {
+    if (error.value == ENOENT) return Error{Error::Kind::kNoCommand, ENOENT, "not found in the container", {}};
+    return Error{Error::Kind::kNotExecutable, error.value, describe(error), {}};
   }
 };
 

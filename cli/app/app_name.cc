@@ -60,4 +60,10 @@ Result<std::string> app_name(std::optional<std::string_view> option) {
   return name;
 }
 
+Result<std::string> rack_name() {
+  const std::string name = TRY(fs::read(AT_FDCWD, "/proc/sys/kernel/hostname", 256));
+  const std::string_view host = trimmed(name);
+  return std::string(host.empty() ? "local" : host);
+}
+
 }  // namespace convox::app

@@ -1,4 +1,4 @@
-// Which app is meant?
+// Which app is meant, and on which rack?
 #pragma once
 #include <optional>
 #include <string>
@@ -16,5 +16,8 @@ Result<std::string> app_name(std::optional<std::string_view> option);
 bool is_name(std::string_view name);
 // The same for an app that is made, with the words for the error.
 Result<> check_app_name(std::string_view name);
+
+// Convox's name for where apps live. There is one rack, this host, and it has the host's name.
+Result<std::string> rack_name();
 
 }  // namespace convox::app

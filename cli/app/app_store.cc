@@ -2,7 +2,6 @@
 
 #include <fcntl.h>
 #include <sys/stat.h>
-#include <time.h>
 
 #include <algorithm>
 
@@ -18,12 +17,6 @@ constexpr const char* kAppRecord = "app.json";
 constexpr std::string_view kRecordEnd = ".json", kLogEnd = ".log";
 constexpr std::size_t kLargestLog = 16u << 20;
 
-std::int64_t now() {
-  timespec time{};
-  sys::clock_gettime(CLOCK_REALTIME, &time);
-  return time.tv_sec;
-}
-
 Error no_such(std::string_view noun, std::string_view name) { return not_found(cat("no such ", noun, ": ", name)); }
 
 bool exists(int dir, const std::string& name) {
@@ -32,8 +25,8 @@ bool exists(int dir, const std::string& name) {
 }
 
 bool same_file(int one, int dir, const std::string& name) {
-  struct stat a {
-  }, b{};
+  struct stat a {};
+  struct stat b {};
   return sys::newfstatat(one, "", &a, AT_EMPTY_PATH) == 0 &&
          sys::newfstatat(dir, name.c_str(), &b, AT_SYMLINK_NOFOLLOW) == 0 && a.st_ino == b.st_ino &&
          a.st_dev == b.st_dev;
@@ -97,6 +90,8 @@ Result<Record> find_one(int app, std::string_view text) {
   for (const char letter : text) wanted += static_cast<char>(letter >= 'a' && letter <= 'z' ? letter - 32 : letter);
   const auto folder = TRY(folder_of<Record>(app));
   if (!folder || wanted.empty()) return no_such(Record::kNoun, text);
+  if (is_id(Record::kKind, wanted) && exists(folder->get(), cat(wanted, kRecordEnd)))
+    return read_one<Record>(folder->get(), wanted);
   std::vector<std::string> matches;
   for (std::string& id : TRY(ids<Record>(folder->get())))
     if (id.starts_with(wanted)) matches.push_back(std::move(id));
@@ -193,7 +188,7 @@ Result<std::optional<Release>> App::newest() const {
 Result<> App::add(const AppLock&, Release& release) const {
   release.number = 0;
   const UniqueFd folder = TRY(place(directory_.get(), release));
-  release.created = now();
+  release.created = seconds_now();
   return write_one(folder.get(), release);
 }
 
@@ -213,7 +208,7 @@ Result<UniqueFd> App::start(const AppLock&, BuildRecord& build) const {
   const std::string name = cat(build.id, kLogEnd);
   UniqueFd log = TRY(fs::open_beneath(folder.get(), name, O_RDWR | O_CREAT | O_EXCL | O_APPEND, 0600));
   TRY(convox::lock(log.get(), LockKind::kExclusive, name));
-  build.started = now();
+  build.started = seconds_now();
   auto written = write_one(folder.get(), build);
   if (!written) {
     sys::unlinkat(folder.get(), name.c_str(), 0);
@@ -232,13 +227,15 @@ Result<std::string> App::log(const BuildRecord& build) const {
   return fs::read(folder.get(), cat(build.id, kLogEnd), kLargestLog);
 }
 
-// A build that says `running` and whose log nobody holds has lost its builder.
+// A build that says `running` and whose log nobody holds has lost its builder. Read again under the log's lock: the
+// builder may have finished between our two looks.
 Result<BuildRecord> App::judge(BuildRecord build) const {
   if (build.status != BuildRecord::Status::kRunning) return build;
   const UniqueFd folder = TRY(open_directory(directory_.get(), BuildRecord::kFolder));
   const auto log = fs::open_beneath(folder.get(), cat(build.id, kLogEnd), O_RDONLY);
-  if (!log || TRY(try_lock(log->get(), LockKind::kShared, "the build's log")))
-    build.status = BuildRecord::Status::kFailed;
+  if (log && !TRY(try_lock(log->get(), LockKind::kShared, "the build's log"))) return build;
+  build = TRY(read_one<BuildRecord>(folder.get(), build.id));
+  if (build.status == BuildRecord::Status::kRunning) build.status = BuildRecord::Status::kFailed;
   return build;
 }
 
@@ -249,9 +246,18 @@ Result<UniqueFd> AppStore::apps() const {
   return make_directory(root.get(), "apps");
 }
 
+Result<bool> AppStore::has_apps() const {
+  struct stat st {};
+  const std::string path = cat(root_, "/apps");
+  const long rc = sys::newfstatat(AT_FDCWD, path.c_str(), &st, AT_SYMLINK_NOFOLLOW);
+  if (rc == -ENOENT) return false;
+  TRY(check(rc, "open", path));  // who may not look must not hear that there are none
+  return true;
+}
+
 Result<std::vector<std::string>> AppStore::names() const {
   std::vector<std::string> names;
-  if (!exists(AT_FDCWD, cat(root_, "/apps"))) return names;
+  if (!TRY(has_apps())) return names;
   const UniqueFd all = TRY(apps());
   for (const std::string& name : TRY(fs::list(all.get()), "apps"))
     if (is_name(name) && exists(all.get(), cat(name, "/", kAppRecord))) names.push_back(name);
@@ -259,7 +265,7 @@ Result<std::vector<std::string>> AppStore::names() const {
 }
 
 Result<App> AppStore::find(std::string_view name) const {
-  if (!is_name(name) || !exists(AT_FDCWD, cat(root_, "/apps"))) return no_such("app", name);
+  if (!is_name(name) || !TRY(has_apps())) return no_such("app", name);
   UniqueFd all = TRY(apps());
   auto directory = open_directory(all.get(), std::string(name));
   if (!directory && directory.error().code == ENOENT) return no_such("app", name);

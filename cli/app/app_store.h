@@ -72,6 +72,7 @@ class AppStore {
 
  private:
   Result<UniqueFd> apps() const;
+  Result<bool> has_apps() const;
 
   std::string root_;
 };

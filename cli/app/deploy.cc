@@ -1,8 +1,7 @@
 #include "cli/app/deploy.h"
 
-#include <time.h>
-
 #include "cli/app/importer.h"
+#include "cli/app/record.h"
 #include "runtime/base/fs.h"
 
 namespace convox::app {
@@ -23,42 +22,47 @@ Result<> check_nothing_dropped(const App& app, const Environment& next) {
       .advise("`convox releases promote` puts the newest environment in force; --force drops them now");
 }
 
-// Which image does each service get, and from where?
-Result<> choose_images(const App* app, Draft& draft) {
-  const BuildRequest& request = draft.request;
-  if (!request.import_service.empty()) {
-    TRY(draft.manifest.service(request.import_service));
-    // Only one service gets a new image: the others keep theirs.
-    if (const auto newest = app ? TRY(app->newest()) : std::optional<Release>(); newest && !newest->build.empty())
-      draft.images = TRY(app->build(newest->build)).images;
-  }
-  for (const Service& service : draft.manifest.services) {
-    const bool named = service.name == request.import_service;
-    const bool unnamed = request.import_service.empty() && service.image.empty();
-    if (!request.import_reference.empty() && (named || unnamed))
-      draft.references[service.name] = request.import_reference;
-    else if (!service.image.empty())
-      draft.references[service.name] = service.image;
-    else if (request.import_reference.empty())
-      return invalid(cat("service ", service.name, " has no image: ", kNoImage));
-  }
-  return ok();
+// An import changes the services that it is for; the others keep the image that they have.
+Result<Environment> images_kept(const App* app, const BuildRequest& request) {
+  if (!request.import || !app) return Environment{};
+  const auto newest = TRY(app->newest());
+  if (!newest || newest->build.empty()) return Environment{};
+  return TRY(app->build(newest->build)).images;
 }
 
-std::int64_t now() {
-  timespec time{};
-  sys::clock_gettime(CLOCK_REALTIME, &time);
-  return time.tv_sec;
+// Which image does each service get, and from where?
+Result<> choose_images(Draft& draft) {
+  const auto& import = draft.request.import;
+  if (import && !import->service.empty()) TRY(draft.manifest.service(import->service));
+  bool used = false;
+  for (const Service& service : draft.manifest.services) {
+    const bool targeted = import && (import->service.empty() ? service.image.empty() : import->service == service.name);
+    used = used || targeted;
+    if (targeted)
+      draft.sources[service.name] = import->source;
+    else if (import && draft.images.contains(service.name))
+      continue;
+    else if (!service.image.empty())
+      draft.sources[service.name] = {service.image, draft.request.base};
+    else if (!import)
+      return invalid(cat("service ", service.name, " has no image: ", kNoImage));
+  }
+  if (import && !used)
+    return invalid(cat(import->source.reference, " is for no service: each has its `image:`"))
+        .advise("name one with --service");
+  return ok();
 }
 
 }  // namespace
 
 Result<std::string> directory_of(const ManifestFile& file) {
-  std::string directory = file.path.substr(0, file.path.rfind('/') + 1);
+  const std::size_t slash = file.path.rfind('/');
+  if (slash == 0) return std::string("/");
+  const std::string directory = slash == std::string::npos ? "" : file.path.substr(0, slash);
   if (directory.starts_with('/')) return directory;
   char here[4096];
   TRY(check(sys::getcwd(here, sizeof here), "getcwd", ""));
-  return cat(here, "/", directory);
+  return directory.empty() ? std::string(here) : cat(here, "/", directory);
 }
 
 Result<Release> fork_newest(const App& app) {
@@ -72,7 +76,8 @@ Result<Draft> draft(const App* app, BuildRequest request) {
   draft.manifest = TRY(parse_manifest(request.file.text, draft.environment));
   if (app && !request.may_drop_variables) TRY(check_nothing_dropped(*app, draft.environment));
   draft.request = std::move(request);
-  TRY(choose_images(app, draft));
+  draft.images = TRY(images_kept(app, draft.request));
+  TRY(choose_images(draft));
   return draft;
 }
 
@@ -101,12 +106,14 @@ Result<> Building::import_images(const std::string& root, const Watcher& watcher
 
 Result<> Building::import_each(const std::string& root, const Watcher& watcher) {
   record_.images = draft_.images;
-  std::map<std::string, std::string> imported;  // services with the same reference share one import
-  for (const auto& [service, reference] : draft_.references) {
-    std::string& id = imported[reference];
+  std::map<ImageSource, std::string> imported;  // services with the same source share one import
+  for (const auto& [service, source] : draft_.sources) {
+    std::string& id = imported[source];
     if (id.empty()) {
-      log(cat("Running: import ", reference), watcher);
-      id = TRY(import_image(root, draft_.request.base, reference));
+      log(cat("Running: import ", source.reference), watcher);
+      ImportedImage image = TRY(import_image(root, source.base, source.reference));
+      for (const std::string& warning : image.warnings) log(warning, watcher);
+      id = std::move(image.id);
     }
     record_.images.insert_or_assign(service, id);
     log(cat("Image: ", service, " ", std::string_view(id).substr(0, 12)), watcher);
@@ -117,7 +124,7 @@ Result<> Building::import_each(const std::string& root, const Watcher& watcher) 
 void Building::fail(const Error& error) {
   log(cat("ERROR: ", error.text), nullptr);  // whoever looks on gets the error itself
   record_.status = BuildRecord::Status::kFailed;
-  record_.ended = now();
+  record_.ended = seconds_now();
   // Where even this cannot be written, the lock of the log, given up at our end, says the same.
   if (const auto lock = app_->lock()) static_cast<void>(app_->save(*lock, record_));
 }
@@ -130,7 +137,7 @@ Result<Release> Building::finish() {
   // Somebody may have changed the environment since the draft was made.
   if (release.environment != draft_.environment) TRY(parse_manifest(record_.manifest, release.environment));
   record_.status = BuildRecord::Status::kComplete;
-  record_.ended = now();
+  record_.ended = seconds_now();
   TRY(app_->save(lock, record_));
   release.build = record_.id;
   release.description = record_.description;

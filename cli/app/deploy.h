@@ -5,6 +5,7 @@
 //   import-image) promote   makes a release the active one
 // The app is locked for the moments of writing only: two deploys at once both succeed, in some order.
 #pragma once
+#include <compare>
 #include <functional>
 #include <map>
 #include <optional>
@@ -17,21 +18,30 @@
 
 namespace convox::app {
 
+struct ImageSource {
+  std::string reference;  // oci:DIR and the like
+  std::string base;       // absolute: what a relative path in it is relative to
+  auto operator<=>(const ImageSource&) const = default;
+};
+
 struct BuildRequest {
   ManifestFile file;
-  std::string base;  // absolute: what relative references of images are relative to
+  std::string base;  // the directory of the file
   std::string description;
-  // builds import-image: this image, for the service or else for every service without one.
-  std::string import_reference, import_service;
+  struct Import {  // builds import-image
+    ImageSource source;
+    std::string service;  // empty: every service without `image:`
+  };
+  std::optional<Import> import;
   bool may_drop_variables = false;
 };
 
 struct Draft {
   BuildRequest request;
   Manifest manifest;
-  Environment environment;                        // of the release that will be copied
-  std::map<std::string, std::string> references;  // service -> image reference
-  Environment images;                             // service -> id of an image that an earlier build gave it
+  Environment environment;                     // of the release that will be copied
+  std::map<std::string, ImageSource> sources;  // service -> what is to be imported for it
+  Environment images;                          // service -> id of the image that it keeps
 };
 
 // The absolute path of the directory that the file lies in.

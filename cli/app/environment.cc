@@ -10,7 +10,7 @@ bool is_letter(char character) {
 }
 
 bool is_inner(char character) {
-  return is_letter(character) || (character >= '0' && character <= '9') || character == '.' || character == '-';
+  return is_letter(character) || (character >= '0' && character <= '9') || character == '.';
 }
 
 }  // namespace

@@ -16,7 +16,8 @@ namespace convox::app {
 
 using Environment = std::map<std::string, std::string, std::less<>>;
 
-// Letters, digits, `_`, `.` and `-`, the first one neither a digit, `.` nor `-`.
+// Letters, digits, `_` and `.`, beginning with a letter or `_`. No `-`: in convox.yml, ${A-b} would look like a
+// default.
 bool is_variable_name(std::string_view name);
 
 // "NAME=VALUE". A word without `=` is an error: ignoring it would hide a typo.

@@ -3,6 +3,8 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include <algorithm>
+
 #include "rootfs/image_record.h"
 #include "runtime/base/json.h"
 #include "runtime/base/process.h"
@@ -25,22 +27,25 @@ std::string helper() {
   const long size = sys::readlinkat(AT_FDCWD, "/proc/self/exe", self, sizeof self);
   if (size > 0 && static_cast<std::size_t>(size) < sizeof self) {
     const std::string_view path(self, static_cast<std::size_t>(size));
-    const std::string beside = cat(path.substr(0, path.rfind('/') + 1), kProgram);
+    std::string beside = cat(path.substr(0, path.rfind('/') + 1), kProgram);
     if (sys::faccessat2(AT_FDCWD, beside.c_str(), X_OK, AT_EACCESS) == 0) return beside;
   }
   return cat(CONVOX_LIBEXEC, "/", kProgram);
 }
 
-// The helper's one line, without what names it again.
-std::string_view complaint(std::string_view errors) {
-  for (const std::string_view prefix : {"convox-image: ", "ERROR: "})
-    if (errors.starts_with(prefix)) errors.remove_prefix(prefix.size());
-  return errors.substr(0, errors.find('\n'));
+std::vector<std::string> lines(std::string_view text) {
+  std::vector<std::string> found;
+  while (!text.empty()) {
+    const std::size_t end = std::min(text.find('\n'), text.size());
+    if (end > 0) found.emplace_back(text.substr(0, end));
+    text.remove_prefix(std::min(end + 1, text.size()));
+  }
+  return found;
 }
 
 }  // namespace
 
-Result<std::string> import_image(const std::string& root, const std::string& base, std::string_view reference) {
+Result<ImportedImage> import_image(const std::string& root, const std::string& base, std::string_view reference) {
   const std::string doing = cat("importing ", reference);
   const Program program{
       .path = helper(),
@@ -49,16 +54,16 @@ Result<std::string> import_image(const std::string& root, const std::string& bas
       .seconds = kLongestImport,
   };
   const Finished finished = TRY(run_program(program), doing);
+  std::vector<std::string> said = lines(finished.errors);
   if (finished.status > 128)
     return invalid(cat(doing, ": ", kProgram, " was killed by signal ", finished.status - 128));
-  if (finished.status != 0) {
-    const std::string_view cause = complaint(finished.errors);
-    return invalid(cat(doing, ": ", cause.empty() ? cat(kProgram, " failed with status ", finished.status) : cause));
-  }
+  // Its last line is the whole error, deed and object included.
+  if (finished.status != 0)
+    return invalid(said.empty() ? cat(doing, ": ", kProgram, " ended with status ", finished.status) : said.back());
   const json::Document answer = TRY(json::parse(finished.output, kProgram), doing);
-  const auto id = TRY(json::string(answer, "image"), doing);
+  auto id = TRY(json::string(answer, "image"), doing);
   if (!id || !rootfs::is_hex_digest(*id)) return invalid(cat(doing, ": ", kProgram, " did not name an image"));
-  return *id;
+  return ImportedImage{*std::move(id), std::move(said)};
 }
 
 }  // namespace convox::app

@@ -6,14 +6,20 @@
 #pragma once
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "runtime/base/result.h"
 
 namespace convox::app {
 
+struct ImportedImage {
+  std::string id;
+  std::vector<std::string> warnings;  // "WARNING: ...", what was left out of the image and why
+};
+
 // Imports `reference` (oci:DIR[:TAG], oci-archive:FILE[:TAG], docker-archive:FILE[:TAG], rootfs:PATH; relative paths
 // are relative to `base`) into the store at `root` and answers with the image's id. An image that is there already
 // costs little.
-Result<std::string> import_image(const std::string& root, const std::string& base, std::string_view reference);
+Result<ImportedImage> import_image(const std::string& root, const std::string& base, std::string_view reference);
 
 }  // namespace convox::app

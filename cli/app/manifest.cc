@@ -9,12 +9,6 @@
 namespace convox::app {
 namespace {
 
-bool is_variable_name(std::string_view name) {
-  const auto is_letter = [](char c) { return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || c == '_'; };
-  return !name.empty() && is_letter(name[0]) &&
-         std::ranges::all_of(name, [&](char c) { return is_letter(c) || (c >= '0' && c <= '9'); });
-}
-
 // Puts values in place of ${NAME}, before anything else looks at the text. A value therefore lands in the middle of
 // YAML; one with a line break could add keys to it and is refused. An unset name gives nothing; there are no defaults.
 Result<std::string> interpolate(std::string_view text, const Environment& environment) {

@@ -5,18 +5,17 @@
 // Manifest that did not pass all four. Key names and meanings are Convox's.
 #pragma once
 #include <cstdint>
-#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
 
+#include "cli/app/environment.h"
 #include "runtime/base/result.h"
 
 namespace convox::app {
 
-using Environment = std::map<std::string, std::string, std::less<>>;
 using Pairs = std::vector<std::pair<std::string, std::string>>;  // a mapping of strings, in the order of the file
 
 struct Build {

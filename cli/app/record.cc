@@ -1,6 +1,7 @@
 #include "cli/app/record.h"
 
 #include <fcntl.h>
+#include <time.h>
 
 #include <algorithm>
 #include <array>
@@ -132,12 +133,20 @@ Result<json::Document> read_record(int dir, const std::string& name) {
   return error;
 }
 
+std::int64_t seconds_now() {
+  timespec time{};
+  sys::clock_gettime(CLOCK_REALTIME, &time);
+  return time.tv_sec;
+}
+
 std::string new_id(char kind) {
   // 234 is the largest multiple of 26 in a byte: taking the rest of a larger one would favour the first letters.
   std::string id(1, kind);
   while (id.size() < 1 + kLetters) {
-    unsigned char byte = 0;
-    if (sys::getrandom(&byte, 1, 0) == 1 && byte < 234) id += static_cast<char>('A' + byte % 26);
+    unsigned char random[2 * kLetters];
+    const long got = sys::getrandom(random, sizeof random, 0);
+    for (long at = 0; at < got && id.size() < 1 + kLetters; ++at)
+      if (random[at] < 234) id += static_cast<char>('A' + random[at] % 26);
   }
   return id;
 }

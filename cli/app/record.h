@@ -58,6 +58,9 @@ class RecordReader {
   const json::Value& object_;
 };
 
+// Seconds since 1970, the times of records.
+std::int64_t seconds_now();
+
 // Identifiers of releases and builds: `R` or `B` and ten letters A-Z.
 std::string new_id(char kind);
 bool is_id(char kind, std::string_view text);

@@ -1,12 +1,9 @@
 #include "cli/app/run_source.h"
 
-#include <fcntl.h>
-
 #include "cli/app/app_name.h"
 #include "cli/app/app_store.h"
 #include "cli/app/deploy.h"
 #include "rootfs/store.h"
-#include "runtime/base/fs.h"
 
 namespace convox::app {
 namespace {
@@ -18,13 +15,6 @@ struct Search {
   RunSource source;
   BuildRecord build;
 };
-
-// The one rack there is: this host.
-std::string rack_name() {
-  auto name = fs::read(AT_FDCWD, "/proc/sys/kernel/hostname", 256);
-  if (!name || name->size() < 2) return "local";
-  return name->substr(0, name->find('\n'));
-}
 
 void say(const RunRequest& request, std::string_view line) {
   if (request.progress) request.progress(line);
@@ -53,7 +43,7 @@ Result<> use_manifest_file(Search& search) {
   if (request.explain) {
     search.source.release.manifest = first.request.file.text;
     search.source.release.environment = first.environment;
-    search.source.needs_import = first.references.at(std::string(request.service));
+    search.source.needs_import = first.sources.at(std::string(request.service)).reference;
     return ok();
   }
   say(request,
@@ -102,7 +92,7 @@ Result<> find_image(Search& search) {
 // Later entries win, so the app's own words come last. (Convox: provider/k8s/helpers.go)
 Result<> fill_environment(Search& search) {
   RunSource& source = search.source;
-  source.environment = {{"RACK", rack_name()},
+  source.environment = {{"RACK", TRY(rack_name())},
                         {"APP", source.app},
                         {"RELEASE", source.release.id},
                         {"BUILD", source.release.build},

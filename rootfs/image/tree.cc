@@ -11,7 +11,7 @@
 namespace convox::rootfs {
 namespace {
 
-constexpr int kOpenDirectory = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
+constexpr int kDirectory = O_RDONLY | O_DIRECTORY | O_NOFOLLOW;
 
 bool is_below(std::string_view path, std::string_view directory) {
   return directory.empty() ||
@@ -40,10 +40,10 @@ Result<int> Tree::directory(std::string_view path) {
     const std::string_view here = path.substr(0, std::min(path.find('/', from), path.size()));
     const std::string name(here.substr(from));
     const int dir = way_.empty() ? root_ : way_.back().fd.get();
-    long fd = sys::openat(dir, name.c_str(), kOpenDirectory);
+    long fd = sys::openat(dir, name.c_str(), kDirectory | O_CLOEXEC);
     if (fd == -ENOENT || fd == -ENOTDIR || fd == -ELOOP) {
       TRY(make(dir, name, here), here);
-      fd = sys::openat(dir, name.c_str(), kOpenDirectory);
+      fd = sys::openat(dir, name.c_str(), kDirectory | O_CLOEXEC);
     }
     TRY(check(fd, "open", here));
     way_.push_back({std::string(here), UniqueFd(fd)});

@@ -11,6 +11,7 @@
 #include <optional>
 #include <vector>
 
+#include "rootfs/image/interrupt.h"
 #include "rootfs/image/lower.h"
 #include "runtime/base/fs.h"
 
@@ -23,7 +24,10 @@ constexpr std::size_t kDepth = 1024;
 class TreeArchive final : public Stream {
  public:
   explicit TreeArchive(std::string name) : name_(std::move(name)), archive_(archive_write_new()) {}
-  ~TreeArchive() override { archive_write_free(archive_); }
+  ~TreeArchive() override {
+    archive_write_fail(archive_);  // else free would write the rest of a file that we stopped in, as zeros
+    archive_write_free(archive_);
+  }
 
   Result<> begin(UniqueFd root) {
     archive_write_set_format_pax_restricted(archive_);
@@ -39,6 +43,7 @@ class TreeArchive final : public Stream {
   }
 
   Result<std::size_t> read(char* into, std::size_t size) override {
+    if (interrupted()) return invalid("interrupted");
     while (given_ == pending_.size() && !closed_) {
       pending_.clear();
       given_ = 0;

@@ -28,8 +28,8 @@ long wait_for(int fd, LockKind kind, int seconds) {
   const long child = sys::fork(&raw_pidfd);
   if (child < 0) return child;
   if (child == 0) {
-    sys::prctl(PR_SET_PDEATHSIG, SIGKILL);
-    long rc = 0;
+    long rc = sys::prctl(PR_SET_PDEATHSIG, SIGKILL);
+    if (rc < 0) sys::exit_group(1);
     do rc = sys::flock(fd, operation(kind));
     while (rc == -EINTR);
     sys::exit_group(rc < 0 ? 1 : 0);

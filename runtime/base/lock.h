@@ -16,9 +16,9 @@ enum class LockKind { kShared, kExclusive };
 
 inline constexpr int kLockSeconds = 30;
 
-// Waits at most `seconds`, then fails with ETIMEDOUT and a text that names the holder's pid. `what` is what the user knows
-// it by. The descriptor must be an open file description of its own: two dups of one share one lock, and so exclude
-// nobody.
+// Waits at most `seconds`, then fails with ETIMEDOUT and a text that names the holder's pid. `what` is what the user
+// knows it by. The descriptor must be an open file description of its own: two dups of one share one lock, and so
+// exclude nobody.
 Result<> lock(int fd, LockKind kind, std::string_view what, int seconds = kLockSeconds);
 
 // True if it was taken, false if somebody else holds it.

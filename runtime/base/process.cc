@@ -44,13 +44,18 @@ Result<Pipe> make_pipe() {
 // What the child does before it becomes the program. Its memory is a copy, but system calls are all it may make: raw
 // clone3 runs none of libc's fork handlers, so a lock that was held stays held.
 [[noreturn]] void become(const char* program, char* const* argv, char* const* envp, const int (&stdio)[3], int parent) {
-  for (int fd = 0; fd < 3; ++fd)
-    if (sys::dup3(stdio[fd], fd, 0) < 0) sys::exit_group(127);
-  sys::close_range(3, ~0u, CLOSE_RANGE_CLOEXEC);
+  const auto need = [](long result) {
+    if (result < 0) sys::exit_group(127);
+  };
+  for (int fd = 0; fd < 3; ++fd) need(sys::dup3(stdio[fd], fd, 0));
+  need(sys::close_range(3, ~0u, CLOSE_RANGE_CLOEXEC));
+  // We ignore SIGPIPE, and what is ignored stays so across execve: signal(7).
+  constexpr unsigned long kDefaultAction[4] = {};
+  need(sys::rt_sigaction(SIGPIPE, kDefaultAction, nullptr));
   const unsigned long none = 0;
-  sys::rt_sigprocmask(SIG_SETMASK, &none, nullptr);
+  need(sys::rt_sigprocmask(SIG_SETMASK, &none, nullptr));
   // The signal is set for the death that comes; one that came before this line shows as another parent.  prctl(2)
-  sys::prctl(PR_SET_PDEATHSIG, SIGKILL);
+  need(sys::prctl(PR_SET_PDEATHSIG, SIGKILL));
   if (sys::getppid() == parent) sys::execve(program, argv, envp);
   sys::exit_group(127);
 }

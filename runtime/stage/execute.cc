@@ -48,7 +48,8 @@ long search_path(Stage& stage, std::string_view command) noexcept {
     *out = '\0';
     const long rc = executable(stage.found);
     if (rc == 0) return 0;
-    if (rc != -ENOENT) worst = rc;
+    if (rc == -EACCES) worst = rc;
+    if (rc != -ENOENT && rc != -EACCES) return rc;  // it may be here: another directory's program is not the one meant
   }
   return worst;
 }
@@ -57,13 +58,15 @@ long search_path(Stage& stage, std::string_view command) noexcept {
 [[noreturn]] void live_as_init(int payload) noexcept {
   constexpr int kChild = 17, kTerminalOutput = 22;  // SIGCHLD, SIGTTOU
   const unsigned long all = ~0UL;
-  sys::close_range(0, ~0U, 0);  // an end of a pipe held here would keep its reader waiting
+  sys::close_range(0, ~0U, 0);  // an end of a pipe held here would keep its reader waiting, if only until we end
   for (;;) {
     const long signal = sys::rt_sigtimedwait(&all, nullptr, nullptr);
     if (signal == kChild) {
       int status = 0;
-      for (long pid = sys::wait4(-1, &status, 1 /* WNOHANG */); pid > 0; pid = sys::wait4(-1, &status, 1))
+      long pid = 0;
+      while ((pid = sys::wait4(-1, &status, 1 /* WNOHANG */)) > 0)
         if (pid == payload) sys::exit_group((status & 0x7f) ? 128 + (status & 0x7f) : status >> 8 & 0xff);
+      if (pid < 0) sys::exit_group(kStageFailed);  // while the payload is our child there is no error: do not wait on
     } else if (signal > 0 && signal != kTerminalOutput) {
       sys::kill(payload, static_cast<int>(signal));
     }
@@ -106,7 +109,8 @@ Errno perform(const LoadFilter& step, Stage& stage) noexcept {
 
 Errno perform(const BecomeInit&, Stage& stage) noexcept {
   const unsigned long all = ~0UL, none = 0;
-  sys::rt_sigprocmask(2 /* SIG_SETMASK */, &all, nullptr);  // no signal is lost before live_as_init asks for it
+  // No signal is lost before live_as_init asks for it.
+  if (const long rc = sys::rt_sigprocmask(2 /* SIG_SETMASK */, &all, nullptr); rc < 0) return Errno(rc);
   const long child = sys::fork();
   if (child < 0) return Errno(child);
   if (child > 0) {
@@ -114,9 +118,9 @@ Errno perform(const BecomeInit&, Stage& stage) noexcept {
     live_as_init(static_cast<int>(child));
   }
   // A process group of its own, in the foreground of the terminal if there is one: Ctrl-C is for the payload alone.
-  sys::setpgid(0, 0);
+  if (const long rc = sys::setpgid(0, 0); rc < 0) return Errno(rc);
   int self = static_cast<int>(sys::getpid());
-  sys::ioctl(0, TIOCSPGRP, &self);
+  if (const long rc = sys::ioctl(0, TIOCSPGRP, &self); rc < 0 && rc != -ENOTTY) return Errno(rc);
   return Errno(sys::rt_sigprocmask(2, &none, nullptr));
 }
 

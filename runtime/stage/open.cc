@@ -35,8 +35,10 @@ bool next_component(const char** path, char* name, Errno* error) noexcept {
 long walk_without_links(int root, const char* path, int flags) noexcept {
   char name[kLongest + 1];
   Errno error;
-  UniqueFd here(sys::openat(root, ".", O_PATH | O_CLOEXEC | O_DIRECTORY));
-  while (here && next_component(&path, name, &error)) {
+  const long start = sys::openat(root, ".", O_PATH | O_CLOEXEC | O_DIRECTORY);
+  if (start < 0) return start;
+  UniqueFd here(start);
+  while (next_component(&path, name, &error)) {
     if (name[0] == '.' && name[1] == '.' && name[2] == '\0') return -EXDEV;
     const bool last = *path == '\0';
     const long fd = sys::openat(here.get(), name, (last ? flags : O_PATH) | O_NOFOLLOW | O_CLOEXEC);
@@ -82,8 +84,9 @@ Errno make_missing(int root, const char* path, Target kind) noexcept {
     const UniqueFd there(resolve(root, way, O_PATH, plain));
     if (there) continue;
     way[parent] = '\0';
-    const UniqueFd dir(resolve(root, way, O_PATH | O_DIRECTORY, plain));
-    if (!dir) return Errno(-ENOTDIR);
+    const long opened = resolve(root, way, O_PATH | O_DIRECTORY, plain);
+    if (opened < 0) return Errno(opened);
+    const UniqueFd dir(opened);
     const char* rest = at;
     while (*rest == '/') ++rest;
     const bool file = *rest == '\0' && kind == Target::kFile;

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -129,6 +130,17 @@ void add_files(Census& census, const std::string& root) {
   fts_close(walk);
 }
 
+// What a container is lent, it may not change for everyone: an fchown of a standard descriptor that is /dev/null
+// reaches the host's own node. (devpts and others of /dev come and go with terminals, so these alone.)
+void add_devices(Census& census) {
+  for (const char* path :
+       {"/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom", "/dev/tty", "/dev/ptmx"}) {
+    struct stat st {};
+    if (stat(path, &st) < 0) continue;
+    census.insert(cat("device ", path, " mode ", st.st_mode & 07777, " owner ", st.st_uid, ":", st.st_gid));
+  }
+}
+
 }  // namespace
 
 std::string cgroup2_mount() {
@@ -184,6 +196,7 @@ Census take_census(const std::string& state_root) {
   add_mounts(census, state_root);
   add_processes(census, add_cgroups(census));
   for (const std::string& link : network_links()) census.insert(cat("link ", link));
+  add_devices(census);
   add_files(census, state_root);
   for (const char* directory : {"/run", "/var/lib", "/dev/shm"})
     for (const std::string& name : names_in(directory))

@@ -10,6 +10,17 @@
 #include "tests/support/image.h"
 
 namespace convox::test {
+namespace {
+
+// Absolute, because programs are started in the box.
+std::string build_directory(const char* variable, const char* otherwise) {
+  const char* named = getenv(variable);
+  const std::string directory = named ? named : otherwise;
+  char here[4096];
+  return directory.starts_with('/') || !getcwd(here, sizeof here) ? directory : cat(here, "/", directory);
+}
+
+}  // namespace
 
 Sandbox::Sandbox() {
   adopt_orphans();
@@ -23,12 +34,8 @@ Sandbox::Sandbox() {
 
 Sandbox::~Sandbox() { remove_tree(path_); }
 
-std::string Sandbox::build() {
-  const char* build = getenv("CONVOX_BUILD");
-  char here[4096];
-  if (build && build[0] == '/') return build;
-  return cat(getcwd(here, sizeof here) ? here : "", "/", build ? build : "build/release");
-}
+std::string Sandbox::build() { return build_directory("CONVOX_BUILD", "build/release"); }
+std::string Sandbox::faults_build() { return build_directory("CONVOX_FAULTS_BUILD", "build/faults"); }
 
 void Sandbox::write(const std::string& name, std::string_view content, unsigned mode) {
   write_file(cat(app(), "/", name), content, mode);

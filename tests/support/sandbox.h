@@ -30,6 +30,8 @@ class Sandbox {
 
   // build/release, or CONVOX_BUILD: where convox, convox-image and tests/testbox are.
   static std::string build();
+  // The same programs built with MODE=faults: build/faults, or CONVOX_FAULTS_BUILD.
+  static std::string faults_build();
 
   [[nodiscard]] const std::string& path() const { return path_; }
   [[nodiscard]] std::string app() const { return path_ + "/app"; }

@@ -35,6 +35,13 @@ Test(process, a_signal_shows_in_the_status) {
   cr_assert(finished->status == 128 + SIGTERM);
 }
 
+Test(process, a_pipe_that_nobody_reads_ends_it_as_usual) {
+  ::signal(SIGPIPE, SIG_IGN);  // as convox has it
+  const auto finished = shell("kill -PIPE $$; exit 3");
+  cr_assert(finished.has_value());
+  cr_assert(finished->status == 128 + SIGPIPE);
+}
+
 Test(process, a_program_that_takes_too_long_is_killed, .timeout = 20) {
   const auto finished = shell("exec sleep 1000", 1);
   cr_assert(not(finished.has_value()));

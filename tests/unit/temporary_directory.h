@@ -15,7 +15,11 @@ class TemporaryDirectory {
     if (!::mkdtemp(path_.data())) std::abort();
     directory_ = convox::UniqueFd(convox::sys::openat(AT_FDCWD, path_.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   }
-  ~TemporaryDirectory() { static_cast<void>(convox::fs::remove_tree(AT_FDCWD, path_)); }
+  ~TemporaryDirectory() {
+    const std::size_t slash = path_.rfind('/');
+    const auto parent = convox::fs::open(path_.substr(0, slash), O_RDONLY | O_DIRECTORY);
+    if (parent) static_cast<void>(convox::fs::remove_tree(parent->get(), path_.substr(slash + 1)));
+  }
   TemporaryDirectory(const TemporaryDirectory&) = delete;
   TemporaryDirectory& operator=(const TemporaryDirectory&) = delete;
 

@@ -5,14 +5,12 @@
 //
 // On success one line of JSON on stdout and status 0. Else one line on stderr, for convox to print after `ERROR: `, and
 // status 1. Warnings go to stderr as they come, progress too if it is asked for. Read next: import.h.
-#include <fcntl.h>
-
-#include <cstdio>
 #include <cstring>
 
 #include "rootfs/image/confine.h"
 #include "rootfs/image/import.h"
 #include "rootfs/image/interrupt.h"
+#include "runtime/base/fs.h"
 #include "runtime/base/json.h"
 
 namespace convox::rootfs {
@@ -48,8 +46,7 @@ void say(std::string_view text) {
   std::string line(text);
   for (char& character : line)
     if (static_cast<unsigned char>(character) < 0x20 || character == 0x7f) character = '?';
-  line += '\n';
-  std::fputs(line.c_str(), stderr);
+  (void)fs::write_all(2, cat(line, '\n'), "stderr").has_value();  // nobody is left to be told
 }
 
 std::string print_result(const Imported& imported) {
@@ -70,7 +67,7 @@ std::string print_result(const Imported& imported) {
   return cat(std::string_view(buffer.GetString(), buffer.GetSize()), '\n');
 }
 
-Result<std::string> run(int argc, char** argv) {
+Result<> run(int argc, char** argv) {
   const Arguments arguments = TRY(parse_arguments(argc, argv));
   const std::string deed = cat("importing ", arguments.reference);
   const Reference reference = TRY(parse_reference(arguments.reference, arguments.base), deed);
@@ -82,7 +79,8 @@ Result<std::string> run(int argc, char** argv) {
   listener.progress = [&](std::string_view text) {
     if (arguments.progress) say(text);
   };
-  return print_result(TRY(import_image(store, reference, listener), deed));
+  const Imported imported = TRY(import_image(store, reference, listener), deed);
+  return fs::write_all(1, print_result(imported), "stdout");
 }
 
 }  // namespace
@@ -90,7 +88,7 @@ Result<std::string> run(int argc, char** argv) {
 
 int main(int argc, char** argv) {
   const auto done = convox::rootfs::run(argc, argv);
-  if (done && std::fputs(done->c_str(), stdout) >= 0 && std::fflush(stdout) == 0) return 0;
-  convox::rootfs::say(done ? "writing the result: the output is closed" : done.error().text);
+  if (done) return 0;
+  convox::rootfs::say(done.error().text);
   return 1;
 }

@@ -1,0 +1,215 @@
+// A launch is data until somebody performs it: what is planned, in which order, and what is refused.
+#include "runtime/launch_plan.h"
+
+#include <criterion/criterion.h>
+#include <fcntl.h>
+#include <linux/capability.h>
+#include <linux/mount.h>
+
+#include <cstdlib>
+#include <cstring>
+
+#include "cli/explain_view.h"
+#include "runtime/base/fs.h"
+#include "tests/unit/expect.h"
+
+using namespace convox;
+using namespace convox::runtime;
+
+namespace {
+
+Host modern_host() {
+  Host host;
+  host.kernel = {6, 18};
+  host.kernel_release = "6.18.0";
+  host.machine = "x86_64";
+  host.cgroups.mount_point = "/sys/fs/cgroup";
+  for (const cgroups::Controller one : cgroups::kControllers) host.cgroups.controllers.add(one);
+  host.effective_capabilities = host.bounding_capabilities = security::all_capabilities(40);
+  host.seccomp_filters = host.overlay = true;
+  host.max_user_namespaces = 1000;
+  host.possible_cpus = 2;
+  host.memory_total = 1 << 30;
+  return host;
+}
+
+ContainerConfig simple() {
+  ContainerConfig config;
+  config.id = "0123456789ab";
+  config.app = "shop";
+  config.service = "web";
+  config.release = "RABCDEFGHIJ";
+  config.argv = {"ls", "-la"};
+  config.env = {"PATH=/bin"};
+  config.directory = "/app";
+  config.layers = {std::string(64, 'a'), std::string(64, 'b')};
+  return config;
+}
+
+LaunchPlan planned(ContainerConfig config, const Host& host = modern_host()) {
+  auto plan = plan_launch(std::move(config), host, "filter__");
+  cr_assert(plan.has_value(), "%s", plan ? "" : plan.error().text.c_str());
+  return *std::move(plan);
+}
+
+std::string refused(ContainerConfig config, const Host& host = modern_host()) {
+  auto plan = plan_launch(std::move(config), host, "filter__");
+  return plan ? "accepted" : plan.error().text;
+}
+
+template <class Step>
+std::size_t place(const LaunchPlan& plan, std::size_t occurrence = 0) {
+  for (std::size_t i = 0; i < plan.stage.steps().size(); ++i)
+    if (std::holds_alternative<Step>(plan.stage.steps()[i]) && occurrence-- == 0) return i;
+  return std::size_t(-1);
+}
+
+template <class Step>
+bool has(const LaunchPlan& plan) {
+  return place<Step>(plan) != std::size_t(-1);
+}
+
+template <class Step>
+bool host_side_has(const LaunchPlan& plan) {
+  for (const auto* steps : {&plan.before, &plan.meanwhile})
+    for (const HostStep& step : *steps)
+      if (std::holds_alternative<Step>(step)) return true;
+  return false;
+}
+
+}  // namespace
+
+Test(launch_plan, the_record_is_the_first_deed_and_the_clone_ends_the_first_part) {
+  const LaunchPlan plan = planned(simple());
+  cr_assert(std::holds_alternative<ProtectSupervisor>(plan.before[0]));  // nothing that outlives us
+  cr_assert(std::holds_alternative<WriteRecord>(plan.before[1]));
+  cr_assert(std::holds_alternative<CloneChild>(plan.before.back()));
+  cr_assert(std::holds_alternative<AwaitPayload>(plan.meanwhile.back()));
+}
+
+// Each pair is a rule of the kernel or of a CVE; stage_plan.cc says which.
+Test(launch_plan, the_stage_does_things_in_the_order_that_leaves_no_gap) {
+  ContainerConfig config = simple();
+  config.read_only_root = true;
+  const LaunchPlan plan = planned(config);
+  using namespace stage;
+  const std::size_t order[] = {
+      place<StartSession>(plan),    place<UnshareMounts>(plan), place<Receive>(plan),    place<AttachRoot>(plan),
+      place<MountNew>(plan),        place<ResolveUser>(plan),   place<PivotRoot>(plan),  place<SetHostname>(plan),
+      place<WriteSysctl>(plan),     place<Mask>(plan),          place<ReadOnly>(plan),   place<ReadOnlyRoot>(plan),
+      place<NoNewPrivileges>(plan), place<DropBounding>(plan),  place<BecomeUser>(plan), place<SetCapabilities>(plan),
+      place<DieWithParent>(plan),   place<FindCommand>(plan),   place<Verify>(plan),     place<CloseOnExec>(plan),
+      place<LoadFilter>(plan),      place<Execute>(plan)};
+  for (std::size_t i = 0; i + 1 < std::size(order); ++i)
+    cr_assert(order[i] < order[i + 1], "step %zu of the list", i + 1);
+  cr_assert(place<Execute>(plan) + 1 == plan.stage.steps().size());
+}
+
+Test(launch_plan, without_no_new_privs_the_filter_is_loaded_before_the_ids_change) {
+  ContainerConfig config = simple();
+  config.no_new_privileges = false;
+  const LaunchPlan plan = planned(config);
+  cr_assert(not has<stage::NoNewPrivileges>(plan));
+  cr_assert(place<stage::LoadFilter>(plan) < place<stage::BecomeUser>(plan));
+}
+
+Test(launch_plan, a_memory_limit_is_written_after_the_stages_hello_and_never_before_the_clone) {
+  ContainerConfig config = simple();
+  config.limits.memory_max = 64 << 20;
+  const LaunchPlan plan = planned(config);
+  std::size_t hello = 0, limit = 0;
+  for (std::size_t i = 0; i < plan.meanwhile.size(); ++i) {
+    if (std::holds_alternative<AwaitStage>(plan.meanwhile[i])) hello = i;
+    if (std::holds_alternative<LimitMemory>(plan.meanwhile[i])) limit = i;
+  }
+  cr_assert(0 < hello && hello < limit);
+  for (const HostStep& step : plan.before)
+    if (const auto* group = std::get_if<MakeCgroup>(&step))
+      for (const auto& setting : group->settings) cr_assert(setting.file != "memory.max");
+}
+
+Test(launch_plan, the_hosts_network_changes_sysfs_and_leaves_lo_and_sysctls_alone) {
+  ContainerConfig config = simple();
+  config.namespaces.network = false;
+  const LaunchPlan plan = planned(config);
+  cr_assert(host_side_has<OpenSysfs>(plan));
+  cr_assert(not has<stage::RaiseLoopback>(plan));
+  cr_assert(not has<stage::WriteSysctl>(plan));
+  cr_assert(slots_of(config).count == slots_of(simple()).count + 1);
+}
+
+Test(launch_plan, every_planned_mount_but_the_root_dev_and_volumes_refuses_devices_programs_and_setuid) {
+  constexpr std::uint64_t tight = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC;
+  const LaunchPlan plan = planned(simple());
+  for (const stage::Step& step : plan.stage.steps()) {
+    if (const auto* mount = std::get_if<stage::MountNew>(&step); mount && plan.stage.view(mount->type) != "devpts")
+      cr_assert((mount->attributes & tight) == tight, "%s", std::string(plan.stage.view(mount->target)).c_str());
+    if (const auto* tree = std::get_if<stage::AttachTree>(&step); tree && plan.stage.view(tree->target) != "/dev")
+      cr_assert((tree->attributes & tight) == tight, "%s", std::string(plan.stage.view(tree->target)).c_str());
+  }
+}
+
+Test(launch_plan, what_cannot_be_had_is_refused_and_never_left_out) {
+  ContainerConfig config = simple();
+  config.argv = {};
+  expect_text(refused(config), "no command given, and the image has none");
+  config = simple();
+  config.layers.assign(111, std::string(64, 'a'));
+  expect_text(refused(config), "the image has 111 layers; overlayfs takes 110 in one mount");
+  config = simple();
+  config.directory = "app";
+  expect_text(refused(config), "working directory \"app\" is not an absolute path");
+  for (const char* target : {"/", "/proc", "/proc/sys", "/sys", "/dev"}) {
+    config = simple();
+    config.volumes.push_back({"/srv", target});
+    expect_text(refused(config), cat("a volume cannot be mounted at ", target));
+  }
+  config = simple();
+  config.env = {"=x"};
+  cr_assert(refused(config) != "accepted");
+  Host host = modern_host();
+  host.kernel = {5, 18};
+  cr_assert(refused(simple(), host) != "accepted");
+  host = modern_host();
+  host.max_user_namespaces = 0;
+  cr_assert(refused(simple(), host) != "accepted");
+  config = simple();
+  config.namespaces.user = false;
+  config.capabilities |= security::bit(CAP_MKNOD);
+  cr_assert(refused(config).starts_with("MKNOD"));
+  host = modern_host();
+  host.cgroups.controllers = {};
+  config = simple();
+  config.limits.memory_max = 1 << 20;
+  cr_assert(refused(config, host).find("memory") != std::string::npos);
+}
+
+Test(launch_plan, the_bytes_for_the_stage_hold_what_the_plan_says) {
+  const LaunchPlan plan = planned(simple());
+  const std::string bytes = plan.stage.bytes(42);
+  stage::Head head;
+  std::memcpy(&head, bytes.data(), sizeof head);
+  cr_assert(head.magic == stage::kMagic && head.size == bytes.size() && head.first_number == 42);
+  cr_assert(head.step_count == plan.stage.steps().size());
+  cr_assert(head.argv.count == 2 && head.envp.count == 1 && head.adds_home);
+  stage::Text first;
+  std::memcpy(&first, bytes.data() + head.texts_at + head.argv.at, sizeof first);
+  expect_text(std::string_view(bytes.data() + head.texts_at + first.at, first.size), "ls");
+  cr_assert(head.pointers_at % alignof(char*) == 0);
+  cr_assert(head.pointers_at + (2 + 1 + 4) * sizeof(char*) == head.size);
+}
+
+// The whole text of --explain: a change of the plan shows in a diff of this file. After a change that is meant:
+// CONVOX_GOLDEN=write build/release/tests/unit/launch_plan
+Test(launch_plan, explains_itself_as_the_golden_text_says) {
+  const std::string text = cli::explain(planned(simple()), "convox run web ls -la", "");
+  const char* path = "tests/golden/run_web_ls.txt";
+  const char* mode = std::getenv("CONVOX_GOLDEN");
+  if (mode && std::string_view(mode) == "write") {
+    UniqueFd file(sys::openat(AT_FDCWD, path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644));
+    cr_assert(fs::write_all(file.get(), text, path).has_value());
+  }
+  const auto golden = fs::read(AT_FDCWD, path, 1 << 20);
+  cr_assert(golden.has_value(), "run from the top of the source tree");
+  cr_assert(*golden == text, "differs from %s:\n%s", path, text.c_str());
+}

@@ -128,7 +128,7 @@ class Run {
     runtime::Launch launch(plan, containers_, claim, host_.cgroups, record, signals.fd(), done);
     runtime::Running running = TRY(launch.perform(), "starting ", config_.service);
     layers_.reset();  // held while the command runs, it would keep gc waiting for days
-    if (plan.stage.traced) print_error(trace(plan, std::move(steps), Clock::now() - start));
+    if (plan.stage.traced) print_error(trace(plan, steps, Clock::now() - start));
 
     runtime::Supervision supervision;
     supervision.signals = signals.fd();

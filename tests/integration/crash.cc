@@ -1,5 +1,6 @@
 // What is left when convox itself is killed or interrupted, at any moment?
 #include <signal.h>
+#include <stdlib.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -16,6 +17,14 @@ void sleep_microseconds(long time) {
   const timespec span{time / 1'000'000, time % 1'000'000 * 1000};
   nanosleep(&span, nullptr);
 }
+
+// Moments of a launch at which to strike, from the first instruction to well behind the last step.
+constexpr long kLongestLaunch = 30'000;
+long slowness() {
+  const char* times = getenv("CONVOX_TEST_SLOWNESS");
+  return times ? atol(times) : 1;
+}
+int rounds() { return slowness() > 1 ? 15 : 60; }
 
 // The container's own processes are gone: it may take a moment after convox's death, but no more.
 bool processes_end(const App& app) {
@@ -59,9 +68,9 @@ Test(crash, an_interrupted_launch_leaves_nothing) {
   REQUIRE(kNeeds);
   App app;
   std::mt19937 random(1);  // NOLINT: the same moments in every run
-  for (int round = 0; round < 60; ++round) {
+  for (int round = 0; round < rounds(); ++round) {
     Program launch = app.start_convox({"run", "web", "sleep", "1000"}, {.keep_input_open = true});
-    sleep_microseconds(static_cast<long>(random() % 30'000));
+    sleep_microseconds(static_cast<long>(random() % kLongestLaunch) * slowness());
     launch.signal(round % 2 ? SIGINT : SIGTERM);
     const Ran ran = launch.wait();
     const int number = round % 2 ? SIGINT : SIGTERM;
@@ -78,9 +87,9 @@ Test(crash, a_launch_killed_anywhere_is_cleaned_up_by_the_next_command) {
   REQUIRE(kNeeds);
   App app;
   std::mt19937 random(2);  // NOLINT: the same moments in every run
-  for (int round = 0; round < 60; ++round) {
+  for (int round = 0; round < rounds(); ++round) {
     Program launch = app.start_convox({"run", "web", "sleep", "1000"}, {.keep_input_open = true});
-    sleep_microseconds(static_cast<long>(random() % 30'000));
+    sleep_microseconds(static_cast<long>(random() % kLongestLaunch) * slowness());
     launch.signal(SIGKILL);
     launch.wait();
     cr_expect(processes_end(app), "round %d: %s", round, app.leftovers().c_str());

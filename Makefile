@@ -130,7 +130,7 @@ $(BUILD)/tests/support/testbox.o: test_flags := $(common) $(flags_release)
 $(BUILD)/tests/testbox: $(BUILD)/tests/support/testbox.o
 	$(Q)$(CXX) -static $^ -o $@
 
-.PHONY: programs-for-tests faults-build test test-unit test-integration test-vm compare-unpack bench
+.PHONY: programs-for-tests faults-build test test-unit test-integration test-vm compare-unpack census bench
 programs-for-tests: all faults-build $(integration_tests) $(BUILD)/tests/testbox
 faults-build:
 	+$(Q)$(submake) MODE=faults all
@@ -147,6 +147,8 @@ test-vm: programs-for-tests ## the same, in a VM with every cgroup v2 controller
 	$(Q)scripts/run-tests $(BUILD) integration-in-vm
 compare-unpack: $(BUILD)/convox-image ## our unpacking of a Debian against umoci's (minutes, and the network)
 	$(Q)scripts/compare-unpack $<
+census: all $(BUILD)/tests/integration/census $(BUILD)/tests/testbox ## run 1,500 containers and compare what is there before and after
+	$(Q)scripts/census-runs $(BUILD)
 bench: ## measure beside crun, runc, bwrap and the bare kernel work
 	$(Q)scripts/install-deps build bench
 	+$(Q)$(submake) all $(BUILD)/tests/bench/interleave $(BUILD)/tests/bench/bare $(BUILD)/tests/bench/empty

@@ -85,9 +85,12 @@ void name_host(runtime::ContainerConfig& config) {
 
 class Run {
  public:
-  Run(const Invocation& invocation, runtime::Containers containers, runtime::Host host, const RunConfig& run)
+  // `layers` is the shared lock of the store, which keeps the image's layers until a record names them.
+  Run(const Invocation& invocation, runtime::Containers containers, UniqueFd layers, runtime::Host host,
+      const RunConfig& run)
       : invocation_(invocation),
         containers_(std::move(containers)),
+        layers_(std::move(layers)),
         host_(std::move(host)),
         run_(run),
         config_(run.config) {}
@@ -124,7 +127,8 @@ class Run {
     runtime::Record record = record_of(plan.config, command, TRY(runtime::read_boot_id()));
     runtime::Launch launch(plan, containers_, claim, host_.cgroups, record, signals.fd(), done);
     runtime::Running running = TRY(launch.perform(), "starting ", config_.service);
-    if (plan.stage.traced) print_error(trace(plan, std::move(steps), Clock::now() - start));
+    layers_.reset();  // held while the command runs, it would keep gc waiting for days
+    if (plan.stage.traced) print_error(trace(plan, steps, Clock::now() - start));
 
     runtime::Supervision supervision;
     supervision.signals = signals.fd();
@@ -145,6 +149,7 @@ class Run {
 
   const Invocation& invocation_;
   runtime::Containers containers_;
+  UniqueFd layers_;
   runtime::Host host_;
   const RunConfig& run_;
   runtime::ContainerConfig config_;
@@ -176,7 +181,7 @@ Result<int> run(const Invocation& invocation) {
   const RunConfig config = TRY(make_run_config(invocation, source, host));
   for (const std::string& warning : config.warnings) warn(warning);
   runtime::Containers containers = TRY(runtime::Containers::open(invocation.globals.run, std::move(store)));
-  return Run(invocation, std::move(containers), host, config).perform();
+  return Run(invocation, std::move(containers), std::move(lock), host, config).perform();
 }
 
 Result<int> gc(const Invocation& invocation) {

@@ -126,6 +126,9 @@ Result<Child> ChildMemory::clone(const Namespaces& namespaces, int cgroup, const
 void ChildMemory::live(void* self) noexcept {
   auto& memory = *static_cast<ChildMemory*>(self);
   const ChildStart& start = memory.start_;
+  // This copy of the table has the host side's end too. Kept, it would keep the read below waiting for ever when the
+  // host side is killed, with all its locks in hand.
+  sys::close(start.host_socket);
   if (start.mapped) {
     char go = 0;
     long got = 0;

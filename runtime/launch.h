@@ -87,7 +87,7 @@ class Launch {
   Result<Incoming> receive();
   Error failure(const stage::Report& report) const;
   Error ended_early() const;
-  // Sets MOUNT_ATTR_* and, with a user namespace, the idmap of a detached mount.
+  // Makes a detached mount private and sets its MOUNT_ATTR_* and, with a user namespace, its idmap.
   Result<> set_attributes(int tree, std::uint64_t attributes, bool idmapped, bool whole, const std::string& what) const;
   [[nodiscard]] std::uint32_t root_id() const { return first_id_.value_or(0); }
 

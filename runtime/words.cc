@@ -290,6 +290,8 @@ std::string_view difference_text(stage::Difference difference) {
       return "there is a mount that was not planned";
     case kMountFlags:
       return "a mount is less restricted than planned";
+    case kMountShared:
+      return "a mount is shared with the host";
     case kIds:
       return "user or group ids differ";
     case kGroups:

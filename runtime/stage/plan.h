@@ -180,6 +180,7 @@ enum class Difference : std::uint32_t {
   kMountMissing,
   kMountUnknown,
   kMountFlags,
+  kMountShared,
   kIds,
   kGroups,
   kCapabilities,

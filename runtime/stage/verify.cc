@@ -71,7 +71,7 @@ std::uint64_t attributes_of(std::string_view options) noexcept {
   return attributes;
 }
 
-// One line: ID PARENT MAJOR:MINOR ROOT MOUNT-POINT OPTIONS ...
+// One line: ID PARENT MAJOR:MINOR ROOT MOUNT-POINT OPTIONS [shared:N] [master:N] - ...
 Difference check_mount(Stage& stage, std::string_view line) noexcept {
   constexpr std::uint64_t compared = MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC;
   std::uint64_t id = 0, parent = 0;
@@ -79,6 +79,7 @@ Difference check_mount(Stage& stage, std::string_view line) noexcept {
     return Difference::kMountUnknown;
   for (int skipped = 0; skipped < 3; ++skipped) cut(&line, ' ');
   const std::uint64_t attributes = attributes_of(cut(&line, ' '));
+  if (line.substr(0, 2) != "- ") return Difference::kMountShared;
   for (std::uint32_t i = 0; i < stage.mount_count; ++i) {
     MadeMount& made = stage.mounts[i];
     if (made.id == id) {

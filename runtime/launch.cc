@@ -1,5 +1,6 @@
 #include "runtime/launch.h"
 
+#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <sys/signalfd.h>

@@ -38,13 +38,10 @@ Launch::Launch(const LaunchPlan& plan, const Containers& containers, const Claim
       mounts_(slots_of(plan.config).first_volume) {}
 
 Launch::~Launch() {
+  if (helper_) reap(helper_);
   if (!child_.pidfd) return;
   sys::pidfd_send_signal(child_.pidfd.get(), SIGKILL);
-  pollfd end{child_.pidfd.get(), POLLIN, 0};
-  timespec timeout{10, 0};
-  sys::ppoll(&end, 1, &timeout);
-  siginfo_t info{};
-  sys::waitid(P_PIDFD, child_.pidfd.get(), &info, WEXITED | WNOHANG);
+  reap(child_.pidfd);
 }
 
 Result<Running> Launch::perform() {

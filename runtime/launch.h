@@ -59,7 +59,6 @@ class Launch {
   Result<> perform(const WriteRecord&);
   Result<> perform(const LeaseIds&);
   Result<> perform(const MakeStorage&);
-  Result<> perform(const WriteIdentityFiles&);
   Result<> perform(const MakeCgroup&);
   Result<> perform(const OpenStdio&);
   Result<> perform(const SealPrograms&);
@@ -70,10 +69,8 @@ class Launch {
   Result<> perform(const LimitMemory&);
   Result<> perform(const HandOver&);
   // launch_root.cc
-  Result<> perform(const AttachLayers&);
   Result<> perform(const MountOverlay&);
   Result<> perform(const MakeDevices&);
-  Result<> perform(const OpenIdentityFiles&);
   Result<> perform(const OpenSysfs&);
   Result<> perform(const OpenVolume&);
   // launch.cc
@@ -89,7 +86,9 @@ class Launch {
   Error ended_early() const;
   // Makes a detached mount private and sets its MOUNT_ATTR_* and, with a user namespace, its idmap.
   Result<> set_attributes(int tree, std::uint64_t attributes, bool idmapped, bool whole, const std::string& what) const;
-  Result<> take_root_from(int layer);  // launch_root.cc
+  // launch_root.cc
+  Result<> take_root_from(int layer);
+  Result<UniqueFd> stack(const std::vector<UniqueFd>& trees, bool keep) const;
   [[nodiscard]] std::uint32_t root_id() const { return first_id_.value_or(0); }
 
   const LaunchPlan& plan_;
@@ -109,12 +108,10 @@ class Launch {
   UniqueFd socket_, child_socket_;
   UniqueFd child_stdio_[3];
   UniqueFd user_namespace_;
-  UniqueFd layers_;  // where they are attached, in our own mount namespace
-  std::size_t layer_count_ = 0;
-  unsigned root_mode_ = 0755;  // of the container's "/"
-  UniqueFd working_directory_;
+  unsigned root_mode_ = 0755;     // of the container's "/"
   std::vector<UniqueFd> mounts_;  // for HandOver, by slot
   ChildMemory memory_;
+  UniqueFd helper_;  // pidfd of the one that stacked the overlay
   Child child_;
   Running running_;
 };

@@ -40,8 +40,8 @@ class Stream {
     return holds() ? pollfd{to_, POLLOUT, 0} : pollfd{from_, POLLIN, 0};
   }
 
-  // After poll said that `waits()` is ready. False when the source had nothing.
-  bool move() { return holds() ? write() : read() && write(); }
+  // After poll said that `waits()` is ready. False when the source had nothing, or has ended.
+  bool move() { return holds() ? write() : open() && read() && write(); }
   void close() {
     from_ = -1;
     begin_ = end_ = 0;

@@ -65,12 +65,6 @@ Words of(const MakeStorage&) {
   return {"make the container's upper and work directory",
           "an overlay writes here; the image's layers stay as they are", "mkdir(2)"};
 }
-Words of(const WriteIdentityFiles& step) {
-  return {"write its hosts, hostname and resolv.conf",
-          step.host_resolvers ? "with the host's resolvers, for it has the host's network"
-                              : "it has no network of the host, so no resolvers",
-          "hosts(5)"};
-}
 Words of(const MakeCgroup& step) {
   std::string deed = cat("make the cgroup ", step.path);
   std::vector<std::string> values;
@@ -100,10 +94,6 @@ Words of(const LetStageBegin&) {
   return {"let the child execute the stage", "an execve by an id without a mapping would drop every capability",
           "write(2)"};
 }
-Words of(const OpenIdentityFiles&) {
-  return {"open hosts, hostname and resolv.conf as mounts (nosuid, nodev, noexec)",
-          "by descriptor: no path is walked twice", "open_tree(2)"};
-}
 Words of(const OpenSysfs&) {
   return {"make a sysfs of the host's network (read-only, nosuid, nodev, noexec)",
           "only the owner of a network namespace may mount its sysfs", "fsopen(2)"};
@@ -114,20 +104,16 @@ Words of(const OpenVolume& step) {
               step.idmapped ? ", idmapped" : ""),
           "on the host side, before anything in the container can move its path", "open_tree(2)"};
 }
-Words of(const MakeDevices&) {
-  return {"make /dev: null zero full random urandom tty, and nothing else",
+Words of(const MakeDevices& step) {
+  return {cat("make /dev: null zero full random urandom tty; hosts, hostname, resolv.conf ",
+              step.host_resolvers ? "with the host's resolvers" : "without resolvers"),
           "the image's own /dev is never read or followed: CVE-2025-31133", "mknod(2)"};
 }
-Words of(const AttachLayers& step) {
-  return {cat("attach ", step.layers.size(), step.layers.size() == 1 ? " layer" : " layers",
-              step.idmapped ? ", idmapped," : "", " in a mount namespace of our own"),
-          "the host's mount table never shows them", "mount_setattr(2)"};
-}
 Words of(const MountOverlay& step) {
-  return {cat("stack them as an overlay with the container's own upper layer", step.keep ? "" : ", volatile"),
-          step.keep ? "the image is shared and read-only, writes are the container's"
-                    : "writes are the container's, and nobody needs them on disk when it has ended",
-          "fsconfig(2)"};
+  return {cat("stack ", step.layers.size(), step.layers.size() == 1 ? " layer" : " layers",
+              step.idmapped ? ", idmapped," : "", " and a writable one of its own",
+              step.keep ? "" : ", which need not survive"),
+          "the layers stay as they are and are shared; no mount table of the host ever shows them", "fsconfig(2)"};
 }
 Words of(const AwaitStage&) {
   return {"wait for the stage's hello", "from here on it has memory of its own, and a limit on it cannot hit us",
@@ -186,6 +172,10 @@ Words of(const stage::MountNew& step, const StagePlan& plan) {
 Words of(const stage::AttachTree& step, const StagePlan& plan) {
   return {cat("attach ", plan.view(step.target), attributes_text(step.attributes)),
           "by descriptor, below the new root: no link in the image leads out", "move_mount(2)"};
+}
+Words of(const stage::PlaceFile& step, const StagePlan& plan) {
+  return {cat("show ", plan.view(step.target), " (nosuid, nodev, noexec)"), "written by us, for this container alone",
+          "open_tree(2)"};
 }
 Words of(const stage::OpenConsole&, const StagePlan&) {
   return {"open a terminal of the container's own devpts and send us its master",
@@ -328,6 +318,8 @@ struct Explain {
       return Error{Error::Kind::kNotFound, ENOENT, cat("no user or group \"", user, "\" in the image"), {}};
     if (error.value == EPERM && step.never_root)
       return Error{Error::Kind::kInvalid, EPERM, "runAsNonRoot is set and the user is root", {}};
+    if (error.value == ERANGE)
+      return Error{Error::Kind::kInvalid, ERANGE, cat("the container has ids 0 to ", step.largest_id), {}};
     if (error.value == EINVAL)
       return Error{
           Error::Kind::kInvalid, EINVAL, cat("\"", user, "\" is no user, or the image's passwd is no file"), {}};

@@ -102,19 +102,29 @@ Result<std::vector<Entry>> entries(int dir) {
   }
 }
 
-Result<> remove(int dir, const std::string& name, bool directory) {
-  if (!directory) {
-    const long gone = sys::unlinkat(dir, name.c_str(), 0);
-    if (gone == 0 || gone == -ENOENT) return ok();
-    if (gone != -EISDIR && gone != -EPERM) return os_error("unlink", name, Errno(gone));
+// Removes what is not a directory, or is an empty one. False: a directory with something in it.
+Result<bool> remove_one(int dir, const Entry& entry) {
+  if (!entry.directory) {
+    const long gone = sys::unlinkat(dir, entry.name.c_str(), 0);
+    if (gone == 0 || gone == -ENOENT) return true;
+    if (gone != -EISDIR) return os_error("unlink", entry.name, Errno(gone));
   }
-  long empty = sys::unlinkat(dir, name.c_str(), AT_REMOVEDIR);
-  if (empty == 0 || empty == -ENOENT) return ok();
-  if (empty != -ENOTEMPTY && empty != -EEXIST) return os_error("rmdir", name, Errno(empty));
-  const UniqueFd below = TRY(open_beneath(dir, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW));
-  for (const Entry& entry : TRY(entries(below.get()))) TRY(remove(below.get(), entry.name, entry.directory), name);
-  empty = sys::unlinkat(dir, name.c_str(), AT_REMOVEDIR);
-  if (empty < 0 && empty != -ENOENT) return os_error("rmdir", name, Errno(empty));
+  const long gone = sys::unlinkat(dir, entry.name.c_str(), AT_REMOVEDIR);
+  if (gone == 0 || gone == -ENOENT) return true;
+  if (gone != -ENOTEMPTY && gone != -EEXIST) return os_error("rmdir", entry.name, Errno(gone));
+  return false;
+}
+
+// Empties the directory `below`, which hangs in `top`. Directories in it that are not empty move up into `top`, to be
+// emptied in their turn: so neither descriptors nor stack grow with the depth, which a container may choose as it
+// likes.
+Result<> empty_into(int top, int below) {
+  for (const Entry& entry : TRY(entries(below))) {
+    const bool gone = TRY(remove_one(below, entry));
+    if (gone) continue;
+    const std::string moved = random_hex(16);
+    TRY(check(sys::renameat2(below, entry.name.c_str(), top, moved.c_str(), 0), "rename", entry.name));
+  }
   return ok();
 }
 
@@ -240,7 +250,19 @@ Result<std::vector<std::string>> list(int dir) {
   return names;
 }
 
-Result<> remove_tree(int dir, const std::string& name) { return remove(dir, name, false); }
+Result<> remove_tree(int dir, const std::string& name) {
+  const Entry whole{name, false};
+  for (bool gone = TRY(remove_one(dir, whole), name); !gone; gone = TRY(remove_one(dir, whole), name)) {
+    const UniqueFd top = TRY(open_beneath(dir, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW));
+    for (const Entry& entry : TRY(entries(top.get()), name)) {
+      const bool gone_already = TRY(remove_one(top.get(), entry), name);
+      if (gone_already) continue;
+      const UniqueFd below = TRY(open_beneath(top.get(), entry.name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW), name);
+      TRY(empty_into(top.get(), below.get()), name);
+    }
+  }
+  return ok();
+}
 
 std::string random_hex(std::size_t bytes) {
   std::string random(bytes, '\0');

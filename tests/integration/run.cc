@@ -38,7 +38,8 @@ Test(run, gives_the_status_of_the_command) {
     EXPECT_STATUS(ran, status);
     EXPECT_TEXT(ran.out, "");
   }
-  EXPECT_CONTAINS(app.convox({"run", "web", "no-such-command"}).err, "\"no-such-command\": not found in the container");
+  EXPECT_CONTAINS(app.convox({"run", "web", "no-such-command"}).err,
+                  "no-such-command along PATH: not found in the container");
   EXPECT_NOTHING_LEFT(app);
 }
 

@@ -66,7 +66,8 @@ Test(terminal, runs_a_shell) {
   Program shell = app.start_convox({"run", "web", "sh"}, {.terminal = true});
   shell.type("echo $((6*7))\n");
   cr_expect(shell.expect("42"));
-  shell.type("sleep 1000\n");
+  shell.type("echo sleeping; sleep 1000\n");
+  cr_expect(shell.expect("sleeping\r\n"));
   shell.type("\x03");
   shell.type("echo sta''tus=$?\n");
   cr_expect(shell.expect("status=130"));

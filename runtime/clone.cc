@@ -150,7 +150,10 @@ Result<Child> ChildMemory::clone(const Namespaces& namespaces, int cgroup, const
   args.stack = reinterpret_cast<std::uint64_t>(stack_);
   args.stack_size = kStack;
   args.cgroup = static_cast<std::uint64_t>(cgroup);
-  const long pid = TRY(check(clone_onto(&args, &ChildMemory::live, this), "clone3", ""));
+  const long pid = clone_onto(&args, &ChildMemory::live, this);
+  if (pid == -EPERM && namespaces.user)  // user_namespaces(7): refused to whoever is in a chroot
+    return os_error("clone3", "", Errno(pid)).advise("a chroot cannot have user namespaces, a pivot_root can");
+  TRY(check(pid, "clone3", ""));
   return Child{UniqueFd(pidfd), static_cast<int>(pid)};
 }
 

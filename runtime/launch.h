@@ -89,6 +89,7 @@ class Launch {
   Error ended_early() const;
   // Makes a detached mount private and sets its MOUNT_ATTR_* and, with a user namespace, its idmap.
   Result<> set_attributes(int tree, std::uint64_t attributes, bool idmapped, bool whole, const std::string& what) const;
+  Result<> take_root_from(int layer);  // launch_root.cc
   [[nodiscard]] std::uint32_t root_id() const { return first_id_.value_or(0); }
 
   const LaunchPlan& plan_;
@@ -110,6 +111,7 @@ class Launch {
   UniqueFd user_namespace_;
   UniqueFd layers_;  // where they are attached, in our own mount namespace
   std::size_t layer_count_ = 0;
+  unsigned root_mode_ = 0755;  // of the container's "/"
   UniqueFd working_directory_;
   std::vector<UniqueFd> mounts_;  // for HandOver, by slot
   ChildMemory memory_;

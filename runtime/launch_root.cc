@@ -128,21 +128,27 @@ Result<> Launch::set_attributes(int tree, std::uint64_t attributes, bool idmappe
   return ok();
 }
 
+// What the top layer says of "/", the upper directory must say too: it is what stat(2) will see there.
+Result<> Launch::take_root_from(int layer) {
+  struct stat top {};
+  TRY(check(sys::newfstatat(layer, "", &top, AT_EMPTY_PATH), "stat", ""));
+  if (top.st_uid != 0 || top.st_gid != 0)
+    TRY(check(sys::fchownat(storage_.get(), "upper", top.st_uid, top.st_gid, 0), "chown", "upper"));
+  root_mode_ = top.st_mode & 07777;
+  return ok();
+}
+
 // Idmapped mounts show the store's files, which have the container's own ids, as the host ids that those ids stand for:
 // no file is ever chowned, and all containers share one copy of a layer.  mount_setattr(2), "ID-mapped mounts"
 Result<> Launch::perform(const AttachLayers& step) {
-  std::vector<UniqueFd> trees;
+  std::vector<UniqueFd> trees;  // top first, as overlayfs wants them
   for (auto chain = step.layers.rbegin(); chain != step.layers.rend(); ++chain) {
     const UniqueFd layer = TRY(containers_.store().layer(*chain));
-    if (trees
-            .empty()) {  // what the top layer says of "/" the upper directory must say too: it is what stat(2) will see
-      struct stat top {};
-      TRY(check(sys::newfstatat(layer.get(), "", &top, AT_EMPTY_PATH), "stat", *chain));
-      TRY(check(sys::fchownat(storage_.get(), "upper", top.st_uid, top.st_gid, 0), "chown", "upper"));
-      TRY(check(sys::fchmodat(storage_.get(), "upper", top.st_mode & 07777), "chmod", "upper"));
-    }
+    if (trees.empty()) TRY(take_root_from(layer.get()), *chain);
     trees.push_back(TRY(clone_tree(layer.get(), "", false, *chain)));
   }
+  const UniqueFd skeleton = TRY(containers_.store().skeleton());
+  trees.push_back(TRY(clone_tree(skeleton.get(), "", false, "the skeleton")));
   layer_count_ = trees.size();
   trees.push_back(TRY(clone_tree(storage_.get(), "", false, "the container's storage")));
   for (const UniqueFd& tree : trees) TRY(set_attributes(tree.get(), 0, step.idmapped, false, "a layer"));
@@ -186,9 +192,8 @@ Result<> Launch::perform(const MountOverlay& step) {
     TRY(check(sys::fstatfs(root.get(), &fs), "statfs", "the overlay"));
     if (static_cast<unsigned long>(fs.f_flags) & kReadOnly)
       return invalid("the overlay is read-only: its upper layer cannot be written");
-    constexpr const char* probe = ".convox-probe";
-    TRY(check(sys::mkdirat(root.get(), probe, 0700), "write", "to the overlay"));
-    TRY(check(sys::unlinkat(root.get(), probe, AT_REMOVEDIR), "write", "to the overlay"));
+    // A write through it, as its owner: the root's mode, which is due anyway.
+    TRY(check(sys::fchmodat(root.get(), ".", root_mode_), "chmod", "the overlay's root"));
     return ok();
   });
   TRY(std::move(made));

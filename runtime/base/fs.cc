@@ -79,6 +79,45 @@ long walk_in_root(int root, const std::string& path, int flags, unsigned mode, b
   return sys::openat(here(), ".", flags | O_CLOEXEC);
 }
 
+struct Entry {
+  std::string name;
+  bool directory = false;  // false also where the file system does not say
+};
+
+Result<std::vector<Entry>> entries(int dir) {
+  // A descriptor of its own: the offset of a directory descriptor is shared with whoever else holds it.
+  const UniqueFd own(TRY(check(sys::openat(dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC), "open", ".")));
+  std::vector<Entry> found;
+  alignas(dirent64) char buffer[32768];
+  for (;;) {
+    const long got = sys::getdents64(own.get(), buffer, sizeof buffer);
+    if (got < 0) return os_error("getdents64", "", Errno(got));
+    if (got == 0) return found;
+    for (long at = 0; at < got;) {
+      const auto* entry = reinterpret_cast<const dirent64*>(buffer + at);
+      if (std::strcmp(entry->d_name, ".") != 0 && std::strcmp(entry->d_name, "..") != 0)
+        found.push_back({entry->d_name, entry->d_type == DT_DIR});
+      at += entry->d_reclen;
+    }
+  }
+}
+
+Result<> remove(int dir, const std::string& name, bool directory) {
+  if (!directory) {
+    const long gone = sys::unlinkat(dir, name.c_str(), 0);
+    if (gone == 0 || gone == -ENOENT) return ok();
+    if (gone != -EISDIR && gone != -EPERM) return os_error("unlink", name, Errno(gone));
+  }
+  long empty = sys::unlinkat(dir, name.c_str(), AT_REMOVEDIR);
+  if (empty == 0 || empty == -ENOENT) return ok();
+  if (empty != -ENOTEMPTY && empty != -EEXIST) return os_error("rmdir", name, Errno(empty));
+  const UniqueFd below = TRY(open_beneath(dir, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW));
+  for (const Entry& entry : TRY(entries(below.get()))) TRY(remove(below.get(), entry.name, entry.directory), name);
+  empty = sys::unlinkat(dir, name.c_str(), AT_REMOVEDIR);
+  if (empty < 0 && empty != -ENOENT) return os_error("rmdir", name, Errno(empty));
+  return ok();
+}
+
 Result<UniqueFd> opened(long fd, const std::string& path) {
   if (fd < 0) return os_error("open", path, Errno(fd));
   return UniqueFd(fd);
@@ -195,38 +234,13 @@ Result<> replace(int dir, const std::string& name, std::string_view content, uns
 }
 
 Result<std::vector<std::string>> list(int dir) {
-  // A descriptor of its own: the offset of a directory descriptor is shared with whoever else holds it.
-  UniqueFd own = TRY(opened(sys::openat(dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC), "."));
   std::vector<std::string> names;
-  alignas(dirent64) char buffer[32768];
-  for (;;) {
-    const long got = sys::getdents64(own.get(), buffer, sizeof buffer);
-    if (got < 0) return os_error("getdents64", "", Errno(got));
-    if (got == 0) break;
-    for (long at = 0; at < got;) {
-      const auto* entry = reinterpret_cast<const dirent64*>(buffer + at);
-      if (std::strcmp(entry->d_name, ".") != 0 && std::strcmp(entry->d_name, "..") != 0)
-        names.emplace_back(entry->d_name);
-      at += entry->d_reclen;
-    }
-  }
+  for (Entry& entry : TRY(entries(dir))) names.push_back(std::move(entry.name));
   std::sort(names.begin(), names.end());
   return names;
 }
 
-Result<> remove_tree(int dir, const std::string& name) {
-  const long gone = sys::unlinkat(dir, name.c_str(), 0);
-  if (gone == 0 || gone == -ENOENT) return ok();
-  if (gone != -EISDIR && gone != -EPERM) return os_error("unlink", name, Errno(gone));
-  long empty = sys::unlinkat(dir, name.c_str(), AT_REMOVEDIR);
-  if (empty == 0 || empty == -ENOENT) return ok();
-  if (empty != -ENOTEMPTY && empty != -EEXIST) return os_error("rmdir", name, Errno(empty));
-  UniqueFd below = TRY(open_beneath(dir, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW));
-  for (const std::string& entry : TRY(list(below.get()))) TRY(remove_tree(below.get(), entry), name);
-  empty = sys::unlinkat(dir, name.c_str(), AT_REMOVEDIR);
-  if (empty < 0 && empty != -ENOENT) return os_error("rmdir", name, Errno(empty));
-  return ok();
-}
+Result<> remove_tree(int dir, const std::string& name) { return remove(dir, name, false); }
 
 std::string random_hex(std::size_t bytes) {
   std::string random(bytes, '\0');

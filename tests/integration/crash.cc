@@ -74,8 +74,7 @@ Test(crash, an_interrupted_launch_leaves_nothing) {
     launch.signal(round % 2 ? SIGINT : SIGTERM);
     const Ran ran = launch.wait();
     const int number = round % 2 ? SIGINT : SIGTERM;
-    cr_expect(ran.status == 125 || ran.status == 128 + number, "round %d: status %d, %s", round, ran.status,
-              ran.err.c_str());
+    EXPECT_STATUS(ran, 128 + number);
     EXPECT_TEXT(ran.out, "");
     const std::string left = app.leftovers();
     cr_expect(left == "", "round %d, status %d: %s", round, ran.status, left.c_str());

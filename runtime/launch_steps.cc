@@ -180,7 +180,9 @@ Result<> Launch::perform(const HandOver&) {
   part->cmsg_type = SCM_RIGHTS;
   part->cmsg_len = CMSG_LEN(count * sizeof(int));
   std::memcpy(CMSG_DATA(part), fds, count * sizeof(int));
-  TRY(check(sys::sendmsg(socket_.get(), &message, MSG_NOSIGNAL), "sendmsg", "to the stage"));
+  const long sent = sys::sendmsg(socket_.get(), &message, MSG_NOSIGNAL);
+  if (sent == -EPIPE || sent == -ECONNRESET) return ended_early();
+  TRY(check(sent, "sendmsg", "to the stage"));
   mounts_.clear();
   return ok();
 }

@@ -60,6 +60,20 @@ Test(terminal, control_keys_are_the_containers) {
   EXPECT_STATUS(shell.wait(), 128 + SIGTERM);
 }
 
+Test(terminal, control_keys_go_to_the_command_and_not_to_its_init) {
+  REQUIRE(kNeeds);
+  App app(testbox_image(), "    init: true\n");
+  Program shell = app.start_convox({"run", "web", "testbox", "tell-signals"}, {.terminal = true});
+  cr_expect(shell.expect("ready"));
+  shell.type("\x03");
+  cr_expect(shell.expect("SIGINT"));
+  shell.resize(50, 132);
+  cr_expect(shell.expect("SIGWINCH"));
+  shell.signal(SIGTERM);
+  EXPECT_STATUS(shell.wait(), 128 + SIGTERM);
+  EXPECT_NOTHING_LEFT(app);
+}
+
 Test(terminal, runs_a_shell) {
   REQUIRE(kNeeds);
   App app;

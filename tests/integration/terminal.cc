@@ -80,7 +80,7 @@ Test(terminal, runs_a_shell) {
   Program shell = app.start_convox({"run", "web", "sh"}, {.terminal = true});
   shell.type("echo $((6*7))\n");
   cr_expect(shell.expect("42"));
-  shell.type("echo sleeping; sleep 1000\n");
+  shell.type("sh -c 'echo sleeping; exec sleep 1000'\n");  // who says so is in the foreground by then
   cr_expect(shell.expect("sleeping\r\n"));
   shell.type("\x03");
   shell.type("echo sta''tus=$?\n");

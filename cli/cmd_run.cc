@@ -55,7 +55,7 @@ runtime::Record record_of(const runtime::ContainerConfig& config, const std::vec
   record.release = config.release;
   record.command = command;
   record.boot_id = std::move(boot_id);
-  record.started = ::time(nullptr);
+  record.started = now() / kSecond;
   record.cgroup = cat("convox/", config.id);
   record.layers = config.layers;
   record.keep = config.keep;

@@ -38,8 +38,8 @@ class Store {
   enum class Lock { kShared, kExclusive };
   [[nodiscard]] Result<UniqueFd> lock(Lock kind) const;
 
-  // Root directory of a layer of our own, which lies below every image: the places that each container's mounts need, so
-  // that a launch need not make them in the container's own layer.
+  // Root directory of a layer of our own, which lies below every image: the places that each container's mounts need,
+  // so that a launch need not make them in the container's own layer.
   [[nodiscard]] Result<UniqueFd> skeleton() const;
 
   // Root directory of a published layer.

@@ -85,7 +85,7 @@ void Stage::fail(std::uint32_t step, Errno error) noexcept {
 
 // What std::string_view and std::variant call when they are misused. There is nothing to throw here.
 namespace std {
-[[noreturn]] void __throw_out_of_range_fmt(const char*, ...) { convox::sys::exit_group(convox::stage::kStageFailed); }
+void __throw_out_of_range_fmt(const char*, ...) { convox::sys::exit_group(convox::stage::kStageFailed); }
 }  // namespace std
 
 int main(int argc, char** argv) {

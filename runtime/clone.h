@@ -41,6 +41,8 @@ class ChildMemory {
 
   void* stack_ = nullptr;
   ChildStart start_;
+  int kept_[4] = {};
+  std::size_t kept_count_ = 3;
   char socket_digits_[12] = {}, plan_digits_[12] = {};
   char* argv_[4] = {};
   char* envp_[2] = {};

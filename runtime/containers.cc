@@ -141,8 +141,9 @@ Result<> Containers::dispose(const Claim& claim, const cgroups::Hierarchy& hiera
   note(release_ids(claim));
   // The record goes last, and only if nothing is left that it would be needed for.
   Result<> result = std::move(note).result();
+  if (result) result = fs::remove_tree(containers_.get(), claim.id);
   if (!result) return std::move(result).error().under(cat("removing container ", claim.id));
-  return fs::remove_tree(containers_.get(), claim.id);
+  return ok();
 }
 
 Result<std::vector<std::string>> Containers::reap(const cgroups::Hierarchy& hierarchy, bool kept) const {

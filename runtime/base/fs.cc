@@ -220,6 +220,7 @@ Result<> remove_tree(int dir, const std::string& name) {
   if (gone != -EISDIR && gone != -EPERM) return os_error("unlink", name, Errno(gone));
   long empty = sys::unlinkat(dir, name.c_str(), AT_REMOVEDIR);
   if (empty == 0 || empty == -ENOENT) return ok();
+  if (empty == -ENOTDIR) return os_error("unlink", name, Errno(gone));  // so the first answer meant what it said
   if (empty != -ENOTEMPTY && empty != -EEXIST) return os_error("rmdir", name, Errno(empty));
   UniqueFd below = TRY(open_beneath(dir, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW));
   for (const std::string& entry : TRY(list(below.get()))) TRY(remove_tree(below.get(), entry), name);

@@ -41,7 +41,10 @@ class Stream {
   }
 
   // After poll said that `waits()` is ready. False when the source had nothing.
-  bool move() { return holds() ? write() : read() && write(); }
+  bool move() {
+    if (holds()) return write();
+    return open() && read() && write();
+  }
   void close() {
     from_ = -1;
     begin_ = end_ = 0;
@@ -75,8 +78,8 @@ class Stream {
   }
 
   // The writer shall know that nobody reads any more (SIGPIPE), and the reader that nobody writes. EPIPE and, of a
-  // terminal, EIO say that the other one is gone, and that is nobody's failure. Of any other the user must hear: half of
-  // an output, or of an input, looks like the whole of it.
+  // terminal, EIO say that the other one is gone, and that is nobody's failure. Of any other the user must hear: half
+  // of an output, or of an input, looks like the whole of it.
   void end(long result) {
     if (result < 0 && result != -EPIPE && result != -EIO) error_ = Errno(result);
     close();

@@ -122,7 +122,7 @@ $(integration_tests): $(BUILD)/%: $(BUILD)/%.o $(BUILD)/libsupport.a $(BUILD)/li
 $(BUILD)/tests/testbox: $(BUILD)/tests/support/testbox.o
 	$(Q)$(CXX) -static $^ -o $@
 
-.PHONY: programs-for-tests faults-build test test-unit test-integration test-vm fault-walk compare-unpack bench
+.PHONY: programs-for-tests faults-build test test-unit test-integration test-vm compare-unpack bench
 programs-for-tests: all faults-build $(integration_tests) $(BUILD)/tests/testbox
 faults-build:
 	+$(Q)$(submake) MODE=faults all
@@ -137,8 +137,6 @@ test-integration: programs-for-tests ## the built programs on this kernel, as ro
 	$(Q)scripts/run-tests $(BUILD) integration
 test-vm: programs-for-tests ## the same, in a VM with every cgroup v2 controller
 	$(Q)scripts/run-tests $(BUILD) integration-in-vm
-fault-walk: programs-for-tests ## each system call of a launch fails in every way (`make test`: in one of them)
-	$(Q)CONVOX_FAULT_WALK=all CONVOX_BUILD=$(BUILD) scripts/private $(BUILD)/tests/integration/fault_walk
 compare-unpack: $(BUILD)/convox-image ## our unpacking of a Debian against umoci's (minutes, and the network)
 	$(Q)scripts/compare-unpack $<
 bench: ## measure beside crun, runc, bwrap and the bare kernel work

@@ -29,6 +29,7 @@ constexpr std::size_t kSafeWrite = 4096;
 class Stream {
  public:
   Stream() = default;
+  // `closed_at_end` is our end of the container's pipe; a terminal has none, for it has two directions.
   Stream(int from, int to, UniqueFd* closed_at_end) : from_(from), to_(to), closes_(closed_at_end) {}
 
   [[nodiscard]] bool open() const { return from_ >= 0; }

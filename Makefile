@@ -12,7 +12,7 @@ Q       := $(if $(V),,@)
 comma   := ,
 
 .DELETE_ON_ERROR:
-.SECONDARY:
+.PRECIOUS: $(BUILD)/tests/bench/%.o
 MAKEFLAGS += --no-builtin-rules
 # A make below this one, on all processors unless the user said how many. (The recipe's + hands it the job server.)
 submake = $(MAKE) --no-print-directory $(if $(findstring jobserver,$(MAKEFLAGS)),,-j$(shell nproc))
@@ -22,7 +22,7 @@ submake = $(MAKE) --no-print-directory $(if $(findstring jobserver,$(MAKEFLAGS))
 warnings := -Wall -Wextra -Wpedantic -Wshadow -Werror
 hardened := -fstack-protector-strong -fstack-clash-protection -fcf-protection -ftrivial-auto-var-init=zero
 common   := -std=c++20 -I. -MMD -MP $(warnings) $(hardened) -ffunction-sections -fdata-sections \
-            -DCONVOX_VERSION='"$(VERSION)"' -DCONVOX_LIBEXEC='"$(PREFIX)/libexec/convox"'
+            -DCONVOX_VERSION='"$(VERSION)"'
 flags_release  := -O2 -D_FORTIFY_SOURCE=3 -D_GLIBCXX_ASSERTIONS
 flags_debug    := -O0 -g -D_GLIBCXX_ASSERTIONS
 flags_faults   := -O2 -D_GLIBCXX_ASSERTIONS -DCONVOX_FAULTS
@@ -34,18 +34,22 @@ test_flags := $(common) -Wno-missing-field-initializers $(flags_$(MODE))
 LDFLAGS    := -Wl,-z,relro,-z,now -Wl,--gc-sections $(filter -fsanitize=% --coverage,$(flags_$(MODE)))
 static     := $(if $(filter asan,$(MODE)),,-static)
 
-# Every object depends on this file, whose content changes with the compiler and its flags.
-stamp := $(BUILD)/flags
-stamp_text := $(CXX) $(host_flags) $(LDFLAGS)
-ifneq ($(file <$(stamp)),$(stamp_text))
-$(shell mkdir -p $(BUILD))
-$(file >$(stamp),$(stamp_text))
+# Every object depends on `flags`, whose content changes with the compiler and its flags; the one that knows where helpers will be
+# installed depends on `prefix`.
+define remember
+ifneq ($$(file <$(BUILD)/$(1)),$(2))
+$$(shell mkdir -p $(BUILD))
+$$(file >$(BUILD)/$(1),$(2))
 endif
+endef
+stamp := $(BUILD)/flags
+$(eval $(call remember,flags,$(CXX) $(host_flags) $(LDFLAGS)))
+$(eval $(call remember,prefix,$(PREFIX)))
 
 # --- sources: a folder is a part of a program ---------------------------------------------------------------------
 library_sources := $(wildcard runtime/base/*.cc runtime/*.cc runtime/config/*.cc runtime/security/*.cc rootfs/*.cc cgroups/*.cc)
 cli_sources     := $(filter-out cli/convox.cc,$(wildcard cli/*.cc cli/app/*.cc))
-image_sources   := $(filter-out rootfs/image/main.cc,$(wildcard rootfs/image/*.cc))
+image_sources   := $(filter-out rootfs/image/convox_image.cc,$(wildcard rootfs/image/*.cc))
 support_sources := $(filter-out tests/support/testbox.cc,$(wildcard tests/support/*.cc))
 objects = $(patsubst %.cc,$(BUILD)/%.o,$(1))
 
@@ -98,10 +102,13 @@ $(BUILD)/runtime/stage_image.o: host_flags += -I$(BUILD)
 $(BUILD)/runtime/stage_image.o: $(BUILD)/stage.elf
 
 # --- the programs -----------------------------------------------------------------------------------------------------
+$(BUILD)/cli/app/importer.o: $(BUILD)/prefix
+$(BUILD)/cli/app/importer.o: host_flags += -DCONVOX_LIBEXEC='"$(PREFIX)/libexec/convox"'
+
 # convox is static, so that it starts fast and needs nothing; convox-image alone reads archives, and loads what that takes.
 $(BUILD)/convox: $(BUILD)/cli/convox.o $(BUILD)/libcli.a $(BUILD)/libconvox.a
 	$(Q)$(CXX) $(static) $^ $(LDFLAGS) -lseccomp -lcap -lyaml -o $@
-$(BUILD)/convox-image: $(BUILD)/rootfs/image/main.o $(BUILD)/libimage.a $(BUILD)/libconvox.a
+$(BUILD)/convox-image: $(BUILD)/rootfs/image/convox_image.o $(BUILD)/libimage.a $(BUILD)/libconvox.a
 	$(Q)$(CXX) $^ $(LDFLAGS) -larchive -lisal -lz -lzstd -lcrypto -lseccomp -lcap -o $@
 
 # --- tests -----------------------------------------------------------------------------------------------------------
@@ -119,10 +126,11 @@ $(BUILD)/tests/unit/user_lookup $(BUILD)/tests/unit/plan_view: $(patsubst %,$(BU
 # Most tests start the built programs; a few call a library whose work only the kernel can judge.
 $(integration_tests): $(BUILD)/%: $(BUILD)/%.o $(BUILD)/libsupport.a $(BUILD)/libconvox.a
 	$(Q)$(CXX) $^ $(LDFLAGS) $(test_libraries) -o $@
+$(BUILD)/tests/support/testbox.o: test_flags := $(common) $(flags_release)
 $(BUILD)/tests/testbox: $(BUILD)/tests/support/testbox.o
 	$(Q)$(CXX) -static $^ -o $@
 
-.PHONY: programs-for-tests faults-build test test-unit test-integration test-vm compare-unpack bench
+.PHONY: programs-for-tests faults-build test test-unit test-integration test-vm compare-unpack census bench
 programs-for-tests: all faults-build $(integration_tests) $(BUILD)/tests/testbox
 faults-build:
 	+$(Q)$(submake) MODE=faults all
@@ -139,6 +147,8 @@ test-vm: programs-for-tests ## the same, in a VM with every cgroup v2 controller
 	$(Q)scripts/run-tests $(BUILD) integration-in-vm
 compare-unpack: $(BUILD)/convox-image ## our unpacking of a Debian against umoci's (minutes, and the network)
 	$(Q)scripts/compare-unpack $<
+census: all $(BUILD)/tests/integration/census $(BUILD)/tests/testbox ## run 1,500 containers and compare what is there before and after
+	$(Q)scripts/census-runs $(BUILD)
 bench: ## measure beside crun, runc, bwrap and the bare kernel work
 	$(Q)scripts/install-deps build bench
 	+$(Q)$(submake) all $(BUILD)/tests/bench/interleave $(BUILD)/tests/bench/bare $(BUILD)/tests/bench/empty
@@ -162,7 +172,7 @@ install: all ## to PREFIX (/usr/local), below DESTDIR
 	install -D -m 755 $(BUILD)/convox $(installed)/bin/convox
 	install -D -m 755 $(BUILD)/convox-image $(installed)/libexec/convox/convox-image
 	install -d $(installed)/share/doc/convox
-	install -m 644 README.md ARCHITECTURE.md CHANGELOG.md LICENSE $(installed)/share/doc/convox
+	install -m 644 $(wildcard README.md ARCHITECTURE.md CHANGELOG.md LICENSE) $(installed)/share/doc/convox
 uninstall: ## removes what install put there
 	rm -f $(installed)/bin/convox $(installed)/libexec/convox/convox-image
 	rm -rf $(installed)/share/doc/convox

@@ -69,20 +69,6 @@ Result<UniqueFd> ready_parent(int root, const std::vector<std::string>& names, C
   return at;
 }
 
-// While it lives, everybody may search what is made: convox's own umask is 077. Up to Linux 6.15 a mount of cgroup2 walks
-// to the root of its cgroup namespace by name, with the rights of whoever mounts: the container's root, to whom a group
-// of mode 0700 is EACCES.  fs/kernfs/mount.c, kernfs_node_dentry
-class SearchableByAll {
- public:
-  SearchableByAll() : before_(sys::umask(022)) {}
-  ~SearchableByAll() { sys::umask(static_cast<unsigned>(before_)); }
-  SearchableByAll(const SearchableByAll&) = delete;
-  SearchableByAll& operator=(const SearchableByAll&) = delete;
-
- private:
-  long before_;
-};
-
 // The groups below `dir`. What else is in there are files, which belong to the kernel and vanish with their group.
 Result<std::vector<std::string>> groups_below(int dir) {
   std::vector<std::string> names = TRY(fs::list(dir));
@@ -141,7 +127,9 @@ Result<Cgroup> Cgroup::create(const Hierarchy& hierarchy, std::string_view path,
   std::vector<std::string> names = TRY(components(path));
   const std::string leaf = std::move(names.back());
   names.pop_back();
-  const SearchableByAll modes;
+  // Searchable by all: up to Linux 6.15 a mount of cgroup2 walks to the root of its cgroup namespace by name, with the
+  // rights of whoever mounts, the container's root.  fs/kernfs/mount.c, kernfs_node_dentry
+  const fs::PlainModes modes;
   const UniqueFd root = TRY(fs::open(hierarchy.mount_point, O_RDONLY | O_DIRECTORY), doing);
   UniqueFd parent = TRY(ready_parent(root.get(), names, needed), doing);
   TRY(check(sys::mkdirat(parent.get(), leaf.c_str(), 0755), "mkdir", leaf), doing);

@@ -2,6 +2,7 @@
 
 #include <signal.h>
 
+#include <algorithm>
 #include <chrono>
 #include <ctime>
 
@@ -77,11 +78,19 @@ int report(const runtime::Ending& ending, const std::string& service) {
   return killed && ending.told_to_stop_by != 0 && !ending.oom ? 128 + ending.told_to_stop_by : ending.status;
 }
 
+void name_host(runtime::ContainerConfig& config) {
+  const auto names_it = [](const std::string& entry) { return entry.starts_with("HOSTNAME="); };
+  if (std::none_of(config.env.begin(), config.env.end(), names_it)) config.env.push_back(cat("HOSTNAME=", config.id));
+}
+
 class Run {
  public:
-  Run(const Invocation& invocation, runtime::Containers containers, runtime::Host host, const RunConfig& run)
+  // `layers` is the shared lock of the store, which keeps the image's layers until a record names them.
+  Run(const Invocation& invocation, runtime::Containers containers, UniqueFd layers, runtime::Host host,
+      const RunConfig& run)
       : invocation_(invocation),
         containers_(std::move(containers)),
+        layers_(std::move(layers)),
         host_(std::move(host)),
         run_(run),
         config_(run.config) {}
@@ -93,7 +102,7 @@ class Run {
     TRY(containers_.reap(host_.cgroups), "removing what a killed convox left");
     const runtime::Claim claim = TRY(containers_.claim_new());
     config_.id = claim.id;
-    config_.env.push_back(cat("HOSTNAME=", claim.id));
+    name_host(config_);
     Result<int> result = start_and_wait(claim, signals);
     if (result && config_.keep) return result;
     Result<> disposed = containers_.dispose(claim, host_.cgroups);
@@ -118,7 +127,8 @@ class Run {
     runtime::Record record = record_of(plan.config, command, TRY(runtime::read_boot_id()));
     runtime::Launch launch(plan, containers_, claim, host_.cgroups, record, signals.fd(), done);
     runtime::Running running = TRY(launch.perform(), "starting ", config_.service);
-    if (plan.stage.traced) print_error(trace(plan, std::move(steps), Clock::now() - start));
+    layers_.reset();  // held while the command runs, it would keep gc waiting for days
+    if (plan.stage.traced) print_error(trace(plan, steps, Clock::now() - start));
 
     runtime::Supervision supervision;
     supervision.signals = signals.fd();
@@ -139,6 +149,7 @@ class Run {
 
   const Invocation& invocation_;
   runtime::Containers containers_;
+  UniqueFd layers_;
   runtime::Host host_;
   const RunConfig& run_;
   runtime::ContainerConfig config_;
@@ -147,7 +158,7 @@ class Run {
 Result<int> explain_run(const Invocation& invocation, const app::RunSource& source, RunConfig run,
                         const runtime::Host& host) {
   run.config.id = "<id>";
-  run.config.env.push_back("HOSTNAME=<id>");
+  name_host(run.config);
   const runtime::LaunchPlan plan = TRY(make_plan(run, host, -1));
   TRY(print(explain(plan, cat("convox run ", shell_quoted(invocation.arguments)), source.needs_import)));
   return 0;
@@ -170,7 +181,7 @@ Result<int> run(const Invocation& invocation) {
   const RunConfig config = TRY(make_run_config(invocation, source, host));
   for (const std::string& warning : config.warnings) warn(warning);
   runtime::Containers containers = TRY(runtime::Containers::open(invocation.globals.run, std::move(store)));
-  return Run(invocation, std::move(containers), host, config).perform();
+  return Run(invocation, std::move(containers), std::move(lock), host, config).perform();
 }
 
 Result<int> gc(const Invocation& invocation) {
@@ -191,7 +202,7 @@ Result<int> gc(const Invocation& invocation) {
 constexpr Option kRunOptions[] = {
     kAppOption,
     {"release", 0, "id", "Run this release; otherwise the active one."},
-    {"manifest", 'm', "file", "Read this file instead of convox.yml."},
+    {"manifest", 'm', "file", "Read this file instead of convox.yml.", false, true},
     {"no-build", 0, {}, "Fail where the app has no release yet, instead of making the first one."},
     {"entrypoint",
      'e',

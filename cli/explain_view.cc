@@ -48,13 +48,13 @@ std::string explain(const LaunchPlan& plan, std::string_view command, std::strin
   return text;
 }
 
-std::string trace(const LaunchPlan& plan, std::vector<Traced> steps, std::chrono::nanoseconds total) {
-  std::stable_sort(steps.begin(), steps.end(), [](const Traced& a, const Traced& b) { return a.number < b.number; });
+std::string trace(const LaunchPlan& plan, const std::vector<Traced>& steps, std::chrono::nanoseconds total) {
+  std::vector<std::string> times(plan.size() + 1);
+  for (const Traced& step : steps) times.at(step.number) = cat(milliseconds(step.duration), " ms");
   std::string text;
-  for (const Traced& step : steps) {
-    if (const std::string_view head = heading(plan, step.number); !head.empty()) text += cat(head, "\n");
-    text += cat(right(cat(step.number), 4), right(milliseconds(step.duration), 10), " ms  ",
-                escaped(words_of(plan, step.number).deed), "\n");
+  for (std::size_t number = 1; number <= plan.size(); ++number) {
+    if (const std::string_view head = heading(plan, number); !head.empty()) text += cat(head, "\n");
+    text += cat(right(cat(number), 4), right(times[number], 13), "  ", escaped(words_of(plan, number).deed), "\n");
   }
   return text + cat("    ", right(milliseconds(total), 10), " ms  in all, until the command ran\n");
 }

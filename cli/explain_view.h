@@ -18,7 +18,7 @@ struct Traced {
 };
 
 // The steps in the plan's order with their durations, and the whole time, which is less than their sum: the two sides
-// work side by side.
-std::string trace(const runtime::LaunchPlan& plan, std::vector<Traced> steps, std::chrono::nanoseconds total);
+// work side by side. Once the filter is loaded the stage reports no more: the last steps have no time of their own.
+std::string trace(const runtime::LaunchPlan& plan, const std::vector<Traced>& steps, std::chrono::nanoseconds total);
 
 }  // namespace convox::cli

@@ -1,6 +1,7 @@
 #include "rootfs/store.h"
 
 #include <fcntl.h>
+#include <stdio.h>
 #include <sys/stat.h>
 
 #include <algorithm>
@@ -31,6 +32,25 @@ Result<UniqueFd> Store::lock(Lock kind) const {
   TRY(convox::lock(file.get(), kind == Lock::kShared ? LockKind::kShared : LockKind::kExclusive,
                    cat("the store ", path_)));
   return file;
+}
+
+Result<UniqueFd> Store::skeleton() const {
+  auto open_it = [this] { return fs::open_beneath(root_.get(), "skeleton", O_RDONLY | O_DIRECTORY); };
+  Result<UniqueFd> there = open_it();
+  if (there || there.error().code != ENOENT) return there;
+
+  const UniqueFd temporaries = TRY(layers());
+  const std::string name = cat(".tmp-", fs::random_hex(8));
+  const fs::PlainModes modes;
+  const UniqueFd made = TRY(fs::make_and_open_directory(temporaries.get(), name, 0755), "making the skeleton");
+  for (const char* directory : {"dev", "etc", "proc", "sys"})
+    TRY(check(sys::mkdirat(made.get(), directory, 0755), "mkdir", directory), "making the skeleton");
+  for (const char* file : {"etc/hosts", "etc/hostname", "etc/resolv.conf"})
+    TRY(check(sys::mknodat(made.get(), file, S_IFREG | 0644, 0), "mknod", file), "making the skeleton");
+  const long named = sys::renameat2(temporaries.get(), name.c_str(), root_.get(), "skeleton", RENAME_NOREPLACE);
+  if (named == -EEXIST) TRY(fs::remove_tree(temporaries.get(), name));  // somebody else was first
+  if (named < 0 && named != -EEXIST) return os_error("rename", "skeleton", Errno(named));
+  return open_it();
 }
 
 Result<UniqueFd> Store::layer(std::string_view chain_id) const {

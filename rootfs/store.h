@@ -6,6 +6,7 @@
 //     layers/<chain id>/size  bytes of its regular files, decimal
 //     layers/.tmp-<hex>/      being unpacked, or being removed
 //     images/<id>.json        the record of an image, the commit point of an import
+//     skeleton/               empty mount points, the lowest layer of every container
 //     containers/ volumes/ apps/
 //
 // Everything is published by rename, so a name that exists is complete. The 0700 root keeps the setuid files of images
@@ -36,6 +37,10 @@ class Store {
   // The lock, held until the descriptor and all its copies are closed. Waits at most 30 seconds.
   enum class Lock { kShared, kExclusive };
   [[nodiscard]] Result<UniqueFd> lock(Lock kind) const;
+
+  // Root directory of a layer of our own, which lies below every image: the places that each container's mounts need, so
+  // that a launch need not make them in the container's own layer.
+  [[nodiscard]] Result<UniqueFd> skeleton() const;
 
   // Root directory of a published layer.
   [[nodiscard]] Result<UniqueFd> layer(std::string_view chain_id) const;

@@ -3,11 +3,13 @@
 #include <fcntl.h>
 #include <linux/prctl.h>
 #include <linux/sched.h>
+#include <poll.h>
 #include <sched.h>
 #include <signal.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
+#include <sys/wait.h>
 
 #include <algorithm>
 #include <charconv>
@@ -64,6 +66,12 @@ long clone_onto(clone_args* args, void (*function)(void*), void* argument) noexc
 #endif
 }
 
+Result<void*> make_stack(std::size_t size) {
+  const long at = sys::mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK, -1, 0);
+  TRY(check(at > -4096 && at < 0 ? at : 0, "mmap", "a stack"));
+  return reinterpret_cast<void*>(at);
+}
+
 // Says which call failed and ends. The host side knows the step.
 [[noreturn]] void give_up(const ChildStart& start, Errno error) noexcept {
   stage::Report report{stage::Report::kFailed, start.step, error.value, 0, 0};
@@ -96,6 +104,34 @@ std::uint64_t flags_of(const Namespaces& namespaces) {
 
 }  // namespace
 
+Result<UniqueFd> in_private_mounts(const std::function<void()>& deed) {
+  constexpr std::size_t room = 256 * 1024;  // `deed` is ordinary code
+  void* stack = TRY(make_stack(room));
+  int pidfd = -1;
+  clone_args args{};
+  args.flags = CLONE_VM | CLONE_VFORK | CLONE_FILES | CLONE_NEWNS | CLONE_PIDFD;
+  args.pidfd = reinterpret_cast<std::uint64_t>(&pidfd);
+  args.exit_signal = SIGCHLD;
+  args.stack = reinterpret_cast<std::uint64_t>(stack);
+  args.stack_size = room;
+  const auto live = [](void* call) {
+    (*static_cast<const std::function<void()>*>(call))();
+    sys::exit_group(0);
+  };
+  const long pid = clone_onto(&args, live, const_cast<std::function<void()>*>(&deed));
+  sys::munmap(stack, room);  // vfork returned: the task has let go of our memory
+  TRY(check(pid, "clone3", "CLONE_NEWNS"));
+  return UniqueFd(pidfd);
+}
+
+void reap(const UniqueFd& pidfd) {
+  pollfd end{pidfd.get(), POLLIN, 0};
+  timespec timeout{10, 0};
+  sys::ppoll(&end, 1, &timeout);
+  siginfo_t info{};
+  sys::waitid(P_PIDFD, pidfd.get(), &info, WEXITED | WNOHANG);
+}
+
 ChildMemory::~ChildMemory() {
   if (stack_) sys::munmap(stack_, kStack);
 }
@@ -121,9 +157,7 @@ Result<Child> ChildMemory::clone(const Namespaces& namespaces, int cgroup, const
 #endif
   std::sort(kept_, kept_ + kept_count_);
 
-  const long stack = sys::mmap(nullptr, kStack, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK, -1, 0);
-  TRY(check(stack > -4096 && stack < 0 ? stack : 0, "mmap", "the child's stack"));
-  stack_ = reinterpret_cast<void*>(stack);
+  stack_ = TRY(make_stack(kStack));
 
   // Before the child exists: a container's root could otherwise trace it, or open what it has open, until the
   // unreadable stage takes over. It is per memory, so it would be in the child too late.  ptrace(2), PR_SET_DUMPABLE

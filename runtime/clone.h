@@ -5,6 +5,8 @@
 // errno, no locks. A time namespace cannot be had together with CLONE_VM (EINVAL), so then the memory is copied.
 // clone(2)
 #pragma once
+#include <functional>
+
 #include "runtime/base/result.h"
 #include "runtime/base/unique_fd.h"
 #include "runtime/container_config.h"
@@ -13,9 +15,9 @@ namespace convox::runtime {
 
 // What the child needs, all of it made before the clone. Must stay as it is until the stage says hello.
 struct ChildStart {
-  int socket = -1;  // its end of the report socket
-  int stage = -1;   // the sealed stage
-  int plan = -1;    // the sealed plan
+  int socket = -1;       // its end of the report socket
+  int stage = -1;        // the sealed stage
+  int plan = -1;         // the sealed plan
   int stdio[3] = {-1, -1, -1};
   bool mapped = false;     // wait for the id maps
   std::uint32_t step = 0;  // the number of this step, for its reports
@@ -47,5 +49,14 @@ class ChildMemory {
   char* argv_[4] = {};
   char* envp_[2] = {};
 };
+
+// Runs `deed` in a mount namespace of its own, a copy of ours that ends with it: a task that shares our memory and
+// descriptors and has its own namespace, working directory and credentials, while we are suspended (CLONE_VFORK). So it
+// is a call: what `deed` opens is open for us, and what it mounts nobody sees. The result is the pidfd of that task, to
+// be reaped.
+Result<UniqueFd> in_private_mounts(const std::function<void()>& deed);
+
+// Waits, at most ten seconds, for what was told to end, or is about to, and reaps it.
+void reap(const UniqueFd& pidfd);
 
 }  // namespace convox::runtime

@@ -17,12 +17,10 @@
 
 #include "cgroups/hierarchy.h"
 #include "rootfs/store.h"
+#include "runtime/host_ids.h"
 #include "runtime/record.h"
 
 namespace convox::runtime {
-
-inline constexpr std::uint32_t kFirstHostId = 524288;
-inline constexpr std::uint32_t kIdsEach = 65536;
 
 // A container that this process holds: nobody else launches, reaps or removes it meanwhile.
 struct Claim {

@@ -11,6 +11,9 @@
 
 namespace convox::runtime {
 
+inline constexpr std::uint32_t kFirstHostId = 524288;
+inline constexpr std::uint32_t kIdsEach = 65536;
+
 struct IdRange {
   std::uint32_t first = 0, count = 0;
 };

@@ -9,6 +9,7 @@
 
 #include <cstring>
 
+#include "cgroups/stats.h"
 #include "runtime/words.h"
 
 namespace convox::runtime {
@@ -20,6 +21,7 @@ using Clock = std::chrono::steady_clock;
 // A launch takes milliseconds. A machine that swaps may need seconds; a container's root that stops its own stage needs
 // for ever.
 constexpr auto kLongestLaunch = 60s;
+constexpr auto kLastMoments = 1s;
 
 }  // namespace
 
@@ -34,6 +36,13 @@ Launch::Launch(const LaunchPlan& plan, const Containers& containers, const Claim
       done_(std::move(done)),
       deadline_(Clock::now() + kLongestLaunch),
       mounts_(slots_of(plan.config).first_volume) {}
+
+Launch::~Launch() {
+  if (helper_) reap(helper_);
+  if (!child_.pidfd) return;
+  sys::pidfd_send_signal(child_.pidfd.get(), SIGKILL);
+  reap(child_.pidfd);
+}
 
 Result<Running> Launch::perform() {
   TRY(perform_all(plan_.before, 1));
@@ -124,10 +133,16 @@ Error Launch::failure(const stage::Report& report) const {
           cat("step ", report.step, " of ", plan_.size(), ", ", words(plan_.stage.steps()[index], plan_.stage).deed));
 }
 
-// End of file without a report: the stage died. Its status says of what.
+// End of file without a report: the stage died, or will have in a moment, for a process closes its descriptors before
+// it can be waited for. Its status says of what; a memory limit that not even the stage fits in is named.
 Error Launch::ended_early() const {
+  pollfd end{child_.pidfd.get(), POLLIN, 0};
+  timespec patience{kLastMoments.count(), 0};
+  sys::ppoll(&end, 1, &patience);
   siginfo_t info{};
   const long rc = sys::waitid(P_PIDFD, child_.pidfd.get(), &info, WEXITED | WNOWAIT | WNOHANG);
+  if (const auto kills = cgroups::oom_killed(*cgroup_); kills && *kills)
+    return Error{Error::Kind::kSystem, ENOMEM, cgroups::describe(*kills, "the stage"), {}};
   std::string how = "it ended without a word";
   if (rc == 0 && info.si_pid != 0)
     how = info.si_code == CLD_EXITED ? cat("exit status ", info.si_status) : cat("killed by signal ", info.si_status);

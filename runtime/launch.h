@@ -41,6 +41,11 @@ class Launch {
   Launch(const LaunchPlan& plan, const Containers& containers, const Claim& claim, const cgroups::Hierarchy& hierarchy,
          Record record, int signals, StepDone done = nullptr);
 
+  // Ends a child that did not become a payload, before the memory that it may still share goes.
+  ~Launch();
+  Launch(const Launch&) = delete;
+  Launch& operator=(const Launch&) = delete;
+
   // Errors are `.under("step N of M, what it does")`. After one the caller disposes of the claim.
   Result<Running> perform();
   // The record as it was last written.
@@ -50,10 +55,10 @@ class Launch {
   Result<> perform_all(const std::vector<HostStep>& steps, std::size_t first);
 
   // launch_steps.cc
+  Result<> perform(const ProtectSupervisor&);
   Result<> perform(const WriteRecord&);
   Result<> perform(const LeaseIds&);
   Result<> perform(const MakeStorage&);
-  Result<> perform(const WriteIdentityFiles&);
   Result<> perform(const MakeCgroup&);
   Result<> perform(const OpenStdio&);
   Result<> perform(const SealPrograms&);
@@ -64,10 +69,8 @@ class Launch {
   Result<> perform(const LimitMemory&);
   Result<> perform(const HandOver&);
   // launch_root.cc
-  Result<> perform(const AttachLayers&);
   Result<> perform(const MountOverlay&);
   Result<> perform(const MakeDevices&);
-  Result<> perform(const OpenIdentityFiles&);
   Result<> perform(const OpenSysfs&);
   Result<> perform(const OpenVolume&);
   // launch.cc
@@ -81,8 +84,11 @@ class Launch {
   Result<Incoming> receive();
   Error failure(const stage::Report& report) const;
   Error ended_early() const;
-  // Sets MOUNT_ATTR_* and, with a user namespace, the idmap of a detached mount.
+  // Makes a detached mount private and sets its MOUNT_ATTR_* and, with a user namespace, its idmap.
   Result<> set_attributes(int tree, std::uint64_t attributes, bool idmapped, bool whole, const std::string& what) const;
+  // launch_root.cc
+  Result<> take_root_from(int layer);
+  Result<UniqueFd> stack(const std::vector<UniqueFd>& trees, bool keep) const;
   [[nodiscard]] std::uint32_t root_id() const { return first_id_.value_or(0); }
 
   const LaunchPlan& plan_;
@@ -102,11 +108,10 @@ class Launch {
   UniqueFd socket_, child_socket_;
   UniqueFd child_stdio_[3];
   UniqueFd user_namespace_;
-  UniqueFd layers_;  // where they are attached, in our own mount namespace
-  std::size_t layer_count_ = 0;
-  UniqueFd working_directory_;
+  unsigned root_mode_ = 0755;     // of the container's "/"
   std::vector<UniqueFd> mounts_;  // for HandOver, by slot
   ChildMemory memory_;
+  UniqueFd helper_;  // pidfd of the one that stacked the overlay
   Child child_;
   Running running_;
 };

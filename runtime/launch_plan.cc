@@ -2,29 +2,48 @@
 
 #include <algorithm>
 
+#include "runtime/base/words.h"
+
 namespace convox::runtime {
 namespace {
 
-constexpr std::size_t kMostLayers = 110;  // fsconfig(2) takes strings of 255 bytes, and overlay all lower layers in one
+constexpr std::size_t kMostLayers = 109;  // fsconfig(2) takes strings of 255 bytes, and overlay all lower layers in one
 constexpr std::size_t kMostVolumes = 64;
 
-Result<> check_paths(const ContainerConfig& config) {
-  auto check = [](std::string_view what, std::string_view path) -> Result<> {
-    if (path.empty() || path[0] != '/') return invalid(cat(what, " \"", path, "\" is not an absolute path"));
-    if (path.size() > 4095) return invalid(cat(what, " is longer than 4095 bytes"));
-    if (path.find('\0') != std::string_view::npos) return invalid(cat(what, " has a NUL byte"));
-    return ok();
-  };
-  TRY(check("working directory", config.directory));
-  for (const Volume& volume : config.volumes) {
-    TRY(check("volume source", volume.source));
-    TRY(check("volume target", volume.target));
-    // Our own mounts are not for covering. Below /proc nothing is: a file there would no longer be the kernel's.
-    for (const std::string_view ours : {"/", "/proc", "/sys", "/dev"})
-      if (volume.target == ours || (ours == "/proc" && volume.target.starts_with("/proc/")))
-        return invalid(cat("a volume cannot be mounted at ", volume.target));
+Result<> check_path(std::string_view what, std::string_view path) {
+  if (path.empty() || path[0] != '/') return invalid(cat(what, " \"", path, "\" is not an absolute path"));
+  if (path.size() > 4095) return invalid(cat(what, " is longer than 4095 bytes"));
+  if (path.find('\0') != std::string_view::npos) return invalid(cat(what, " has a NUL byte"));
+  return ok();
+}
+
+// Writes a place where something is to be mounted in its one plain form, "/a/b". `..` would make two places of one
+// name. The stage refuses what links make of it; here it is what the user wrote.
+Result<> settle_target(std::string_view what, std::string& path) {
+  TRY(check_path(what, path));
+  std::string plain;
+  for (std::string_view rest = path; !rest.empty();) {
+    const std::string_view part = cut(rest, '/');
+    if (part == "." || part == "..") return invalid(cat(what, " \"", path, "\" has a \"", part, "\" in it"));
+    if (!part.empty()) plain += cat("/", part);
   }
-  for (const Tmpfs& tmpfs : config.tmpfs) TRY(check("tmpfs target", tmpfs.target));
+  path = plain.empty() ? "/" : plain;
+  // Our own mounts are not for covering, and below /proc a file would no longer be the kernel's.
+  for (const std::string_view ours : {"/", "/proc", "/sys", "/dev", "/dev/pts"})
+    if (path == ours) return invalid(cat("a ", what, " cannot be mounted at ", path));
+  if (path.starts_with("/proc/") || path.starts_with("/sys/"))
+    return invalid(cat("a ", what, " cannot be mounted at ", path));
+  return ok();
+}
+
+Result<> settle_paths(ContainerConfig& config) {
+  TRY(check_path("working directory", config.directory));
+  for (Volume& volume : config.volumes) {
+    TRY(check_path("volume source", volume.source));
+    TRY(settle_target("volume", volume.target));
+  }
+  for (Tmpfs& tmpfs : config.tmpfs) TRY(settle_target("tmpfs", tmpfs.target));
+  for (std::string& path : config.own_volumes) TRY(settle_target("volume of the image", path));
   return ok();
 }
 
@@ -38,7 +57,10 @@ Result<> check_config(const ContainerConfig& config) {
   for (const std::string& entry : config.env)
     if (entry.find('=') == std::string::npos || entry[0] == '=')
       return invalid(cat("environment entry without a name: ", entry));
-  return check_paths(config);
+  // Inside a user namespace the kernel refuses device nodes. Outside of one our /dev would take them, any disk's too.
+  if (!config.namespaces.user && config.masks && (config.capabilities & security::bit(CAP_MKNOD)))
+    return invalid("MKNOD without a user namespace would give the container every device of this host");
+  return ok();
 }
 
 // Without it no capability of the list exists on this host side: asking for it would fail at the last step.
@@ -51,6 +73,7 @@ security::CapabilitySet obtainable(const ContainerConfig& config, const Host& ho
 Result<LaunchPlan> plan_launch(ContainerConfig config, const Host& host, std::string_view filter) {
   TRY(check_host(host));
   TRY(check_config(config));
+  TRY(settle_paths(config));
   TRY(cgroups::check_limits(config.limits, host.cgroups));
   if (config.namespaces.user && !host.user_namespaces())
     return invalid("user namespaces are forbidden here (/proc/sys/user/max_user_namespaces is 0)")
@@ -67,10 +90,10 @@ Result<LaunchPlan> plan_launch(ContainerConfig config, const Host& host, std::st
   const auto memory =
       std::find_if(settings.begin(), settings.end(), [](const auto& s) { return s.file == "memory.max"; });
 
-  plan.before.emplace_back(WriteRecord{});  // first of all: what it names can be undone by whoever reads it
+  plan.before.emplace_back(ProtectSupervisor{});
+  plan.before.emplace_back(WriteRecord{});  // before any side effect: what it names can be undone by whoever reads it
   if (mapped) plan.before.emplace_back(LeaseIds{});
   plan.before.emplace_back(MakeStorage{});
-  plan.before.emplace_back(WriteIdentityFiles{!config.namespaces.network});
   std::optional<LimitMemory> limit_memory;
   if (memory != settings.end()) {
     limit_memory = LimitMemory{*memory};
@@ -86,13 +109,10 @@ Result<LaunchPlan> plan_launch(ContainerConfig config, const Host& host, std::st
     meanwhile.emplace_back(WriteIdMaps{});
     meanwhile.emplace_back(LetStageBegin{});  // as early as the maps allow: the stage starts while we mount
   }
-  // Copies of the host's mounts can only be made until AttachLayers leaves the host's mount namespace.
-  meanwhile.emplace_back(OpenIdentityFiles{});
+  meanwhile.emplace_back(MakeDevices{!config.namespaces.network});
   if (!config.namespaces.network) meanwhile.emplace_back(OpenSysfs{});
   for (const Volume& volume : config.volumes) meanwhile.emplace_back(OpenVolume{volume, mapped});
-  meanwhile.emplace_back(MakeDevices{});
-  meanwhile.emplace_back(AttachLayers{config.layers, mapped});
-  meanwhile.emplace_back(MountOverlay{config.keep});
+  meanwhile.emplace_back(MountOverlay{config.layers, mapped, config.keep});
   meanwhile.emplace_back(AwaitStage{});
   meanwhile.emplace_back(ResetScheduling{});  // while memory is shared, a new OOM score would be ours too
   // The child shared our memory until it executed the stage: a limit in force before that kills us both.

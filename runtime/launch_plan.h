@@ -22,12 +22,10 @@
 
 namespace convox::runtime {
 
-struct WriteRecord {};       // before any side effect: who finds it can undo them all
-struct LeaseIds {};          // 65,536 host ids that no other container has
-struct MakeStorage {};       // upper and work directory of the overlay
-struct WriteIdentityFiles {  // /etc/hosts, /etc/hostname, /etc/resolv.conf
-  bool host_resolvers = false;
-};
+struct ProtectSupervisor {};  // the OOM killer shall take the container, not the one who must report and undo it
+struct WriteRecord {};        // before any side effect: who finds it can undo them all
+struct LeaseIds {};           // 65,536 host ids that no other container has
+struct MakeStorage {};        // upper and work directory of the overlay
 struct MakeCgroup {
   std::string path;  // below the hierarchy's root
   cgroups::Controllers controllers;
@@ -45,15 +43,14 @@ struct CloneChild {
 struct WriteIdMaps {};
 struct ResetScheduling {};  // nice, policy, affinity, I/O priority, OOM score: the caller's are not the payload's
 struct LetStageBegin {};
-struct AttachLayers {               // in a mount namespace of our own, idmapped with the child's user namespace
-  std::vector<std::string> layers;  // chain ids, bottom first
-  bool idmapped = true;
+struct MakeDevices {  // /dev, and on it the files that PlaceFile moves to /etc
+  bool host_resolvers = false;
 };
 struct MountOverlay {
-  bool keep = false;  // else volatile: what nobody will read again need not be synced to disk
+  std::vector<std::string> layers;  // chain ids, bottom first
+  bool idmapped = true;             // with the child's user namespace
+  bool keep = false;                // else volatile: what nobody will read again need not be synced to disk
 };
-struct MakeDevices {};
-struct OpenIdentityFiles {};
 struct OpenSysfs {};  // the host's network is shown by the host's sysfs
 struct OpenVolume {
   Volume volume;
@@ -66,10 +63,9 @@ struct LimitMemory {
 struct HandOver {};      // the mounts, by descriptor
 struct AwaitPayload {};  // until execve
 
-using HostStep =
-    std::variant<WriteRecord, LeaseIds, MakeStorage, WriteIdentityFiles, MakeCgroup, OpenStdio, SealPrograms,
-                 CloneChild, WriteIdMaps, ResetScheduling, LetStageBegin, AttachLayers, MountOverlay, MakeDevices,
-                 OpenIdentityFiles, OpenSysfs, OpenVolume, AwaitStage, LimitMemory, HandOver, AwaitPayload>;
+using HostStep = std::variant<ProtectSupervisor, WriteRecord, LeaseIds, MakeStorage, MakeCgroup, OpenStdio,
+                              SealPrograms, CloneChild, WriteIdMaps, ResetScheduling, LetStageBegin, MountOverlay,
+                              MakeDevices, OpenSysfs, OpenVolume, AwaitStage, LimitMemory, HandOver, AwaitPayload>;
 
 struct LaunchPlan {
   ContainerConfig config;

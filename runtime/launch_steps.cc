@@ -24,7 +24,6 @@ constexpr unsigned MFD_EXEC = 0x10;  // Linux 6.3
 constexpr int F_SEAL_EXEC = 0x20;  // Linux 6.3: the execute bits stay as they are
 #endif
 constexpr int kSeals = F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE;
-constexpr std::size_t kMostResolvers = 64 * 1024;
 
 // A memory file that nobody can change any more. A program's mode is 0111: whoever executes it cannot read it, and the
 // kernel lets nobody trace or look into a process whose executable its tracer may not read.  memfd_create(2), ptrace(2)
@@ -40,6 +39,13 @@ Result<UniqueFd> sealed(const char* name, std::string_view bytes, bool program, 
 
 }  // namespace
 
+// As low as we may go: lowering it takes CAP_SYS_RESOURCE, and without that we are as likely a victim as before. The
+// payload gets its own score in ResetScheduling.
+Result<> Launch::perform(const ProtectSupervisor&) {
+  Result<> written = fs::write_once(AT_FDCWD, "/proc/self/oom_score_adj", "-999");
+  return !written && written.error().code == EACCES ? ok() : std::move(written);
+}
+
 Result<> Launch::perform(const WriteRecord&) { return containers_.write(claim_, record_); }
 
 Result<> Launch::perform(const LeaseIds&) {
@@ -53,27 +59,6 @@ Result<> Launch::perform(const MakeStorage&) {
   TRY(check(sys::mkdirat(storage_.get(), "upper", 0755), "mkdir", "upper"));
   TRY(check(sys::mkdirat(storage_.get(), "work", 0700), "mkdir", "work"));
   return ok();
-}
-
-Result<> Launch::perform(const WriteIdentityFiles& step) {
-  std::string resolvers = "# No network, no resolvers.\n";
-  if (step.host_resolvers) {
-    const UniqueFd file = TRY(fs::open("/etc/resolv.conf", O_RDONLY));  // a link where systemd-resolved runs
-    resolvers = TRY(fs::read_all(file.get(), "/etc/resolv.conf", kMostResolvers));
-  }
-  const auto write = [&](const char* name, std::string_view text) -> Result<> {
-    const UniqueFd file(TRY(check(
-        sys::openat(claim_.directory.get(), name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644), "create", name)));
-    TRY(fs::write_all(file.get(), text, name));
-    TRY(check(sys::fchmod(file.get(), 0644), "fchmod", name));  // whatever the caller's umask is
-    // The container's root, so that it shows as root's inside.
-    TRY(check(sys::fchown(file.get(), root_id(), root_id()), "fchown", name));
-    return ok();
-  };
-  TRY(write("hosts",
-            cat("127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n127.0.1.1\t", claim_.id, "\n")));
-  TRY(write("hostname", cat(claim_.id, "\n")));
-  return write("resolv.conf", resolvers);
 }
 
 Result<> Launch::perform(const MakeCgroup& step) {

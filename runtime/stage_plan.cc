@@ -6,6 +6,9 @@
 #include <algorithm>
 #include <cstring>
 
+#include "runtime/host_ids.h"
+#include "runtime/stage/user_lookup.h"
+
 namespace convox::runtime {
 namespace {
 
@@ -49,8 +52,8 @@ class Planner {
     plan_.then(Receive{slots_.count});  // until here the host side has prepared mounts in parallel
     plan_.then(AttachRoot{{slots_.root}});
     build_file_system();
-    plan_.then(
-        ResolveUser{text(want_.user), want_.never_root});  // the image is in place, and nothing else can change it yet
+    plan_.then(ResolveUser{text(want_.user), want_.never_root,
+                           largest_id()});  // the image is in place, and nothing else can change it yet
     if (want_.terminal) plan_.then(OpenConsole{});
     plan_.then(OwnStdio{});
     plan_.then(PivotRoot{});  // after the mounts: proc and sysfs may only be mounted while the host's are still visible
@@ -70,6 +73,7 @@ class Planner {
 
  private:
   Text text(std::string_view value) { return plan_.text(value); }
+  [[nodiscard]] std::uint32_t largest_id() const { return want_.namespaces.user ? kIdsEach - 1 : kMaxId; }
   void mount(std::string_view type, std::string_view target, const std::vector<std::string>& options,
              std::uint64_t attributes, Target kind = Target::kDirectory) {
     plan_.then(MountNew{text(type), text(target), plan_.list(options), attributes, kind});
@@ -80,9 +84,9 @@ class Planner {
     plan_.then(
         AttachTree{{slots_.devices}, text("/dev"), MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC, Target::kPlainDirectory});
     mount("devpts", "/dev/pts", {"newinstance", "ptmxmode=0666", "mode=0620", "gid=5"},
-          MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC);
-    mount("tmpfs", "/dev/shm", {"mode=1777", "size=64m"}, kTight);
-    mount("mqueue", "/dev/mqueue", {}, kTight);
+          MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC, Target::kPlainDirectory);
+    mount("tmpfs", "/dev/shm", {"mode=1777", "size=64m"}, kTight, Target::kPlainDirectory);
+    mount("mqueue", "/dev/mqueue", {}, kTight, Target::kPlainDirectory);
     // sysfs shows the network namespace of whoever mounts it, and only that namespace's owner may.
     if (want_.namespaces.network)
       mount("sysfs", "/sys", {}, kTightReadOnly, Target::kPlainDirectory);
@@ -103,9 +107,8 @@ class Planner {
                             true});
     for (const std::string& path : want_.own_volumes) plan_.then(ImageVolume{text(path)});
     // Last, so that a volume over /etc does not hide them.
-    plan_.then(AttachTree{{slots_.hosts}, text("/etc/hosts"), kTight, Target::kFile});
-    plan_.then(AttachTree{{slots_.hostname}, text("/etc/hostname"), kTight, Target::kFile});
-    plan_.then(AttachTree{{slots_.resolv}, text("/etc/resolv.conf"), kTight, Target::kFile});
+    for (const std::string_view name : kIdentityFiles)
+      plan_.then(PlaceFile{text(cat(".", name)), text(cat("/etc/", name))});
   }
 
   void set_up_machine() {
@@ -121,7 +124,7 @@ class Planner {
 
   void restrict() {
     for (const char* path : kMasked) plan_.then(Mask{text(path)});
-    for (unsigned cpu = 0; cpu < host_.possible_cpus && cpu < 64; ++cpu)
+    for (unsigned cpu = 0; cpu < host_.possible_cpus; ++cpu)
       plan_.then(Mask{text(cat("/sys/devices/system/cpu/cpu", cpu, "/thermal_throttle"))});
     for (const char* path : kReadOnly) plan_.then(ReadOnly{text(path)});
   }

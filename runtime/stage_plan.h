@@ -37,12 +37,16 @@ class StagePlan {
   std::string texts_;  // each followed by a NUL; lists are stored as Text records, aligned
 };
 
+// Files of each container in /etc. MakeDevices writes them to /dev under a leading dot, PlaceFile shows them at their
+// places.
+inline constexpr std::string_view kIdentityFiles[] = {"hosts", "hostname", "resolv.conf"};
+
 // The descriptors that the host side hands to the stage, in this order.
 struct Slots {
-  std::uint32_t root = 0, devices = 1, hosts = 2, hostname = 3, resolv = 4;
+  std::uint32_t root = 0, devices = 1;
   std::uint32_t sysfs = 0;         // only with the host's network
-  std::uint32_t first_volume = 5;  // one for each volume
-  std::uint32_t count = 5;
+  std::uint32_t first_volume = 2;  // one for each volume
+  std::uint32_t count = 2;
 };
 Slots slots_of(const ContainerConfig& config);
 

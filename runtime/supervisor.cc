@@ -41,11 +41,8 @@ class Stream {
     return holds() ? pollfd{to_, POLLOUT, 0} : pollfd{from_, POLLIN, 0};
   }
 
-  // After poll said that `waits()` is ready. False when the source had nothing.
-  bool move() {
-    if (holds()) return write();
-    return open() && read() && write();
-  }
+  // After poll said that `waits()` is ready. False when the source had nothing, or has ended.
+  bool move() { return holds() ? write() : open() && read() && write(); }
   void close() {
     from_ = -1;
     begin_ = end_ = 0;

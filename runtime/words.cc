@@ -49,6 +49,10 @@ std::string_view limit_name(std::uint32_t resource) {
 
 // --- the host side -------------------------------------------------------------------------------------------
 
+Words of(const ProtectSupervisor&) {
+  return {"lower our own OOM score", "the OOM killer shall take the container, not the one who must report and undo it",
+          "proc(5)"};
+}
 Words of(const WriteRecord&) {
   return {"write the container's record", "whoever finds it after a crash can undo everything that follows",
           "rename(2)"};
@@ -60,12 +64,6 @@ Words of(const LeaseIds&) {
 Words of(const MakeStorage&) {
   return {"make the container's upper and work directory",
           "an overlay writes here; the image's layers stay as they are", "mkdir(2)"};
-}
-Words of(const WriteIdentityFiles& step) {
-  return {"write its hosts, hostname and resolv.conf",
-          step.host_resolvers ? "with the host's resolvers, for it has the host's network"
-                              : "it has no network of the host, so no resolvers",
-          "hosts(5)"};
 }
 Words of(const MakeCgroup& step) {
   std::string deed = cat("make the cgroup ", step.path);
@@ -96,34 +94,26 @@ Words of(const LetStageBegin&) {
   return {"let the child execute the stage", "an execve by an id without a mapping would drop every capability",
           "write(2)"};
 }
-Words of(const OpenIdentityFiles&) {
-  return {"open hosts, hostname and resolv.conf as mounts (nosuid, nodev, noexec)",
-          "by descriptor: no path is walked twice", "open_tree(2)"};
-}
 Words of(const OpenSysfs&) {
   return {"make a sysfs of the host's network (read-only, nosuid, nodev, noexec)",
           "only the owner of a network namespace may mount its sysfs", "fsopen(2)"};
 }
 Words of(const OpenVolume& step) {
-  return {cat("open ", step.volume.source, " as a mount",
+  return {cat(step.volume.make_source ? "make and open " : "open ", step.volume.source, " as a mount",
               attributes_text(MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | (step.volume.read_only ? MOUNT_ATTR_RDONLY : 0)),
               step.idmapped ? ", idmapped" : ""),
           "on the host side, before anything in the container can move its path", "open_tree(2)"};
 }
-Words of(const MakeDevices&) {
-  return {"make /dev: null zero full random urandom tty, and nothing else",
+Words of(const MakeDevices& step) {
+  return {cat("make /dev: null zero full random urandom tty; hosts, hostname, resolv.conf ",
+              step.host_resolvers ? "with the host's resolvers" : "without resolvers"),
           "the image's own /dev is never read or followed: CVE-2025-31133", "mknod(2)"};
 }
-Words of(const AttachLayers& step) {
-  return {cat("attach ", step.layers.size(), step.layers.size() == 1 ? " layer" : " layers",
-              step.idmapped ? ", idmapped," : "", " in a mount namespace of our own"),
-          "the host's mount table never shows them", "mount_setattr(2)"};
-}
 Words of(const MountOverlay& step) {
-  return {cat("stack them as an overlay with the container's own upper layer", step.keep ? "" : ", volatile"),
-          step.keep ? "the image is shared and read-only, writes are the container's"
-                    : "writes are the container's, and nobody needs them on disk when it has ended",
-          "fsconfig(2)"};
+  return {cat("stack ", step.layers.size(), step.layers.size() == 1 ? " layer" : " layers",
+              step.idmapped ? ", idmapped," : "", " and a writable one of its own",
+              step.keep ? "" : ", which need not survive"),
+          "the layers stay as they are and are shared; no mount table of the host ever shows them", "fsconfig(2)"};
 }
 Words of(const AwaitStage&) {
   return {"wait for the stage's hello", "from here on it has memory of its own, and a limit on it cannot hit us",
@@ -182,6 +172,10 @@ Words of(const stage::MountNew& step, const StagePlan& plan) {
 Words of(const stage::AttachTree& step, const StagePlan& plan) {
   return {cat("attach ", plan.view(step.target), attributes_text(step.attributes)),
           "by descriptor, below the new root: no link in the image leads out", "move_mount(2)"};
+}
+Words of(const stage::PlaceFile& step, const StagePlan& plan) {
+  return {cat("show ", plan.view(step.target), " (nosuid, nodev, noexec)"), "written by us, for this container alone",
+          "open_tree(2)"};
 }
 Words of(const stage::OpenConsole&, const StagePlan&) {
   return {"open a terminal of the container's own devpts and send us its master",
@@ -286,6 +280,8 @@ std::string_view difference_text(stage::Difference difference) {
       return "there is a mount that was not planned";
     case kMountFlags:
       return "a mount is less restricted than planned";
+    case kMountShared:
+      return "a mount is shared with the host";
     case kIds:
       return "user or group ids differ";
     case kGroups:
@@ -314,37 +310,36 @@ struct Explain {
   Errno error;
   stage::Difference difference;
 
-  Error operator()(const stage::FindCommand&) const { return command("find"); }
-  Error operator()(const stage::Execute&) const { return command("execute"); }
+  Error operator()(const stage::FindCommand&) const { return command(); }
+  Error operator()(const stage::Execute&) const { return command(); }
   Error operator()(const stage::ResolveUser& step) const {
     const std::string user(plan.stage.view(step.user));
     if (error.value == ENOENT)
       return Error{Error::Kind::kNotFound, ENOENT, cat("no user or group \"", user, "\" in the image"), {}};
     if (error.value == EPERM && step.never_root)
       return Error{Error::Kind::kInvalid, EPERM, "runAsNonRoot is set and the user is root", {}};
+    if (error.value == ERANGE)
+      return Error{Error::Kind::kInvalid, ERANGE, cat("the container has ids 0 to ", step.largest_id), {}};
     if (error.value == EINVAL)
       return Error{
           Error::Kind::kInvalid, EINVAL, cat("\"", user, "\" is no user, or the image's passwd is no file"), {}};
     return other("look_up");
   }
-  Error operator()(const stage::Verify& step) const {
-    if (difference == stage::Difference::kNone) return (*this)(step, 0);
+  Error operator()(const stage::Verify&) const {
+    if (difference == stage::Difference::kNone) return other("openat");
     return Error{Error::Kind::kSystem, error.value, std::string(difference_text(difference)), {}};
   }
   template <class Step>
-  Error operator()(const Step& step, int = 0) const {
+  Error operator()(const Step& step) const {
     std::string call = words(stage::Step(step), plan.stage).source;
     return other(call.substr(0, call.find('(')));
   }
 
  private:
   Error other(std::string_view call) const { return os_error(call, "", error); }
-  Error command(std::string_view deed) const {
-    const std::vector<std::string>& argv = plan.config.argv;
-    const std::string name = argv.empty() ? std::string() : argv[0];
-    if (error.value == ENOENT)
-      return Error{Error::Kind::kNoCommand, ENOENT, cat(deed, " \"", name, "\": not found in the container"), {}};
-    return Error{Error::Kind::kNotExecutable, error.value, cat(deed, " \"", name, "\": ", describe(error)), {}};
+  [[nodiscard]] Error command() const {
+    if (error.value == ENOENT) return Error{Error::Kind::kNoCommand, ENOENT, "not found in the container", {}};
+    return Error{Error::Kind::kNotExecutable, error.value, describe(error), {}};
   }
 };
 

@@ -9,10 +9,12 @@ namespace {
 
 constexpr std::size_t kManifestLimit = 4UL << 20, kConfigLimit = 8UL << 20;
 
-// "web:1.0" and "registry:5000/web:1.0" have the tag "1.0"; the colon of a port is followed by a slash.
+// "web:1.0" and "registry:5000/web:1.0" have the tag "1.0"; the colon of a port is followed by a slash. What docker
+// calls "web:1.0" others write in full.
 bool has_tag(std::string_view name, std::string_view tag) {
   const std::size_t colon = name.rfind(':');
-  return name == tag || (colon != std::string_view::npos && name.substr(colon + 1) == tag);
+  return name == tag || name == cat("docker.io/library/", tag) || name == cat("docker.io/", tag) ||
+         (colon != std::string_view::npos && name.substr(colon + 1) == tag);
 }
 
 Result<const json::Value*> choose(const json::Document& manifest, const std::string& tag) {

@@ -52,6 +52,8 @@ class Unpacker {
   std::set<std::string> whiteouts_,
       opaque_;  // by path; they act on the layers below only, whatever their place in the archive
   std::uint64_t size_ = 0;
+  std::size_t devices_ = 0;
+  std::string first_device_;
 };
 
 template <class Make>
@@ -74,6 +76,9 @@ Result<std::uint64_t> Unpacker::run(Stream& tar) {
   }
   TRY(mark_what_is_gone());
   TRY(tree_.finish());
+  // The container's /dev is ours, and its root is mounted nodev.
+  if (devices_ > 0)
+    warn_(cat("left out ", devices_, devices_ == 1 ? " device node: " : " device nodes, the first: ", first_device_));
   return size_;
 }
 
@@ -106,8 +111,7 @@ Result<> Unpacker::place(const Entry& entry, TarReader& reader) {
     case Entry::Type::kFifo:
       return fifo(name.path, entry);
     case Entry::Type::kDevice:
-      // The container's /dev is ours, and its root is mounted nodev.
-      warn_(cat("skipped the device node ", entry.name));
+      if (devices_++ == 0) first_device_ = entry.name;
       return ok();
     case Entry::Type::kWhiteoutDevice:
       break;

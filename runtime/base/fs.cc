@@ -79,6 +79,55 @@ long walk_in_root(int root, const std::string& path, int flags, unsigned mode, b
   return sys::openat(here(), ".", flags | O_CLOEXEC);
 }
 
+struct Entry {
+  std::string name;
+  bool directory = false;  // false also where the file system does not say
+};
+
+Result<std::vector<Entry>> entries(int dir) {
+  // A descriptor of its own: the offset of a directory descriptor is shared with whoever else holds it.
+  const UniqueFd own(TRY(check(sys::openat(dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC), "open", ".")));
+  std::vector<Entry> found;
+  alignas(dirent64) char buffer[32768];
+  for (;;) {
+    const long got = sys::getdents64(own.get(), buffer, sizeof buffer);
+    if (got < 0) return os_error("getdents64", "", Errno(got));
+    if (got == 0) return found;
+    for (long at = 0; at < got;) {
+      const auto* entry = reinterpret_cast<const dirent64*>(buffer + at);
+      if (std::strcmp(entry->d_name, ".") != 0 && std::strcmp(entry->d_name, "..") != 0)
+        found.push_back({entry->d_name, entry->d_type == DT_DIR});
+      at += entry->d_reclen;
+    }
+  }
+}
+
+// Removes what is not a directory, or is an empty one. False: a directory with something in it.
+Result<bool> remove_one(int dir, const Entry& entry) {
+  if (!entry.directory) {
+    const long gone = sys::unlinkat(dir, entry.name.c_str(), 0);
+    if (gone == 0 || gone == -ENOENT) return true;
+    if (gone != -EISDIR) return os_error("unlink", entry.name, Errno(gone));
+  }
+  const long gone = sys::unlinkat(dir, entry.name.c_str(), AT_REMOVEDIR);
+  if (gone == 0 || gone == -ENOENT) return true;
+  if (gone != -ENOTEMPTY && gone != -EEXIST) return os_error("rmdir", entry.name, Errno(gone));
+  return false;
+}
+
+// Empties the directory `below`, which hangs in `top`. Directories in it that are not empty move up into `top`, to be
+// emptied in their turn: so neither descriptors nor stack grow with the depth, which a container may choose as it
+// likes.
+Result<> empty_into(int top, int below) {
+  for (const Entry& entry : TRY(entries(below))) {
+    const bool gone = TRY(remove_one(below, entry));
+    if (gone) continue;
+    const std::string moved = random_hex(16);
+    TRY(check(sys::renameat2(below, entry.name.c_str(), top, moved.c_str(), 0), "rename", entry.name));
+  }
+  return ok();
+}
+
 Result<UniqueFd> opened(long fd, const std::string& path) {
   if (fd < 0) return os_error("open", path, Errno(fd));
   return UniqueFd(fd);
@@ -195,37 +244,23 @@ Result<> replace(int dir, const std::string& name, std::string_view content, uns
 }
 
 Result<std::vector<std::string>> list(int dir) {
-  // A descriptor of its own: the offset of a directory descriptor is shared with whoever else holds it.
-  UniqueFd own = TRY(opened(sys::openat(dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC), "."));
   std::vector<std::string> names;
-  alignas(dirent64) char buffer[32768];
-  for (;;) {
-    const long got = sys::getdents64(own.get(), buffer, sizeof buffer);
-    if (got < 0) return os_error("getdents64", "", Errno(got));
-    if (got == 0) break;
-    for (long at = 0; at < got;) {
-      const auto* entry = reinterpret_cast<const dirent64*>(buffer + at);
-      if (std::strcmp(entry->d_name, ".") != 0 && std::strcmp(entry->d_name, "..") != 0)
-        names.emplace_back(entry->d_name);
-      at += entry->d_reclen;
-    }
-  }
+  for (Entry& entry : TRY(entries(dir))) names.push_back(std::move(entry.name));
   std::sort(names.begin(), names.end());
   return names;
 }
 
 Result<> remove_tree(int dir, const std::string& name) {
-  const long gone = sys::unlinkat(dir, name.c_str(), 0);
-  if (gone == 0 || gone == -ENOENT) return ok();
-  if (gone != -EISDIR && gone != -EPERM) return os_error("unlink", name, Errno(gone));
-  long empty = sys::unlinkat(dir, name.c_str(), AT_REMOVEDIR);
-  if (empty == 0 || empty == -ENOENT) return ok();
-  if (empty == -ENOTDIR) return os_error("unlink", name, Errno(gone));  // so the first answer meant what it said
-  if (empty != -ENOTEMPTY && empty != -EEXIST) return os_error("rmdir", name, Errno(empty));
-  UniqueFd below = TRY(open_beneath(dir, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW));
-  for (const std::string& entry : TRY(list(below.get()))) TRY(remove_tree(below.get(), entry), name);
-  empty = sys::unlinkat(dir, name.c_str(), AT_REMOVEDIR);
-  if (empty < 0 && empty != -ENOENT) return os_error("rmdir", name, Errno(empty));
+  const Entry whole{name, false};
+  for (bool gone = TRY(remove_one(dir, whole), name); !gone; gone = TRY(remove_one(dir, whole), name)) {
+    const UniqueFd top = TRY(open_beneath(dir, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW));
+    for (const Entry& entry : TRY(entries(top.get()), name)) {
+      const bool gone_already = TRY(remove_one(top.get(), entry), name);
+      if (gone_already) continue;
+      const UniqueFd below = TRY(open_beneath(top.get(), entry.name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW), name);
+      TRY(empty_into(top.get(), below.get()), name);
+    }
+  }
   return ok();
 }
 

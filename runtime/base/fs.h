@@ -31,6 +31,18 @@ Result<UniqueFd> open_in_root(int root, const std::string& path, int flags, unsi
 // writable by anyone else (CVE-2021-41103: world-traversable stores).
 Result<UniqueFd> open_private_directory(const std::string& path);
 
+// While it lives, files and directories get the modes that are asked for: convox's own umask is 077.  umask(2)
+class PlainModes {
+ public:
+  PlainModes() : before_(static_cast<unsigned>(sys::umask(0))) {}
+  ~PlainModes() { sys::umask(before_); }
+  PlainModes(const PlainModes&) = delete;
+  PlainModes& operator=(const PlainModes&) = delete;
+
+ private:
+  unsigned before_;
+};
+
 // Makes `name` below `dir` if it is not there and opens it. `name` is one component.
 Result<UniqueFd> make_and_open_directory(int dir, const std::string& name, unsigned mode);
 

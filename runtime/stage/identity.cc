@@ -44,6 +44,7 @@ Errno perform(const ResolveUser& step, Stage& stage) noexcept {
   if (const Errno error = read_account_file(stage, "/etc/group", &group); error) return error;
   if (const Errno error = look_up(stage.plan.view(step.user), passwd, group, &stage.user); error) return error;
   if (step.never_root && stage.user.uid == 0) return Errno(-EPERM);
+  if (stage.user.uid > step.largest_id || stage.user.gid > step.largest_id) return Errno(-ERANGE);
   const std::string_view home = stage.user.home.empty() || stage.user.home[0] != '/' ? "/" : stage.user.home;
   char* out = stage.home;
   for (const char c : std::string_view("HOME=")) *out++ = c;

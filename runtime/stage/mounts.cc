@@ -102,7 +102,7 @@ Errno perform(const AttachRoot& step, Stage& stage) noexcept {
 
 Errno perform(const MountNew& step, Stage& stage) noexcept {
   Errno error;
-  const UniqueFd target = open_target(stage, stage.plan.text(step.target), step.kind, &error);
+  const UniqueFd target = open_mount_target(stage, stage.plan.text(step.target), step.kind, &error);
   if (!target) return error;
   const auto option = [&](std::uint32_t i) { return stage.plan.view(stage.plan.item(step.options, i)); };
   const long made = new_filesystem(stage.plan.text(step.type), step.options.count, option, step.attributes);
@@ -115,12 +115,28 @@ Errno perform(const MountNew& step, Stage& stage) noexcept {
 
 Errno perform(const AttachTree& step, Stage& stage) noexcept {
   Errno error;
-  const UniqueFd target = open_target(stage, stage.plan.text(step.target), step.kind, &error);
+  const UniqueFd target = open_mount_target(stage, stage.plan.text(step.target), step.kind, &error);
   if (!target) return error;
   int& slot = stage.slots[step.tree.index % kMaxSlots];
   const UniqueFd tree(slot);
   slot = -1;
   return attach(stage, tree.get(), target, step.attributes, step.whole);
+}
+
+// The file is on our /dev, which bounds what the container can write into it. Once it is shown at its place its own
+// name goes.
+Errno perform(const PlaceFile& step, Stage& stage) noexcept {
+  Errno error;
+  const UniqueFd dev = open_inside(stage, "/dev", O_PATH | O_DIRECTORY, true, &error);
+  if (!dev) return error;
+  const char* name = stage.plan.text(step.name);
+  const long opened = sys::openat(dev.get(), name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+  if (opened < 0) return Errno(opened);
+  const UniqueFd file(opened);
+  const UniqueFd target = open_mount_target(stage, stage.plan.text(step.target), Target::kFile, &error);
+  if (!target) return error;
+  error = bind(stage, file.get(), target, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC);
+  return error ? error : Errno(sys::unlinkat(dev.get(), name, 0));
 }
 
 // pivot_root(".", "."): the old root ends up on top of the new one, from where it is detached with all that was below
@@ -136,7 +152,7 @@ Errno perform(const PivotRoot&, Stage& stage) noexcept {
 // stays.
 Errno perform(const ImageVolume& step, Stage& stage) noexcept {
   Errno error;
-  const UniqueFd target = open_target(stage, stage.plan.text(step.path), Target::kDirectory, &error);
+  const UniqueFd target = open_mount_target(stage, stage.plan.text(step.path), Target::kDirectory, &error);
   if (!target) return error;
   return bind(stage, target.get(), target, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV);
 }
@@ -147,7 +163,8 @@ Errno perform(const MakeDirectory& step, Stage& stage) noexcept {
   return error;
 }
 
-// ENOENT is the one error that may be passed over: this kernel has no such file, so there is nothing to hide.
+// ENOENT is the one error that may be passed over: this kernel has no such file, so there is nothing to hide. /proc and
+// /sys themselves cannot be covered: open_mount_target.
 Errno perform(const Mask& step, Stage& stage) noexcept {
   Errno error;
   const UniqueFd target = open_inside(stage, stage.plan.text(step.path), O_PATH | O_NOFOLLOW, true, &error);

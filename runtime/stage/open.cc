@@ -5,8 +5,12 @@
 // walk of our own follows no links at all: stricter, never weaker.
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <linux/openat2.h>
 #include <linux/stat.h>
+#include <sys/statfs.h>
+
+#include <utility>
 
 #include "runtime/stage/stage.h"
 
@@ -104,6 +108,38 @@ UniqueFd open_inside(const Stage& stage, const char* path, int flags, bool plain
   const long result = resolve(stage.root, path, flags, plain);
   *error = Errno(result);
   return UniqueFd(result);
+}
+
+UniqueFd open_proc(const Stage& stage, const char* path, int flags, Errno* error) noexcept {
+  open_how how{};
+  how.flags = static_cast<unsigned>(flags | O_CLOEXEC | O_NONBLOCK);
+  how.resolve = RESOLVE_BENEATH | RESOLVE_NO_XDEV | RESOLVE_NO_MAGICLINKS;
+  long fd = sys::openat2(stage.proc, path, &how, sizeof how);
+  if (fd == -ENOSYS) fd = sys::openat(stage.proc, path, flags | O_CLOEXEC | O_NONBLOCK);
+  *error = Errno(fd);
+  UniqueFd file(fd);
+  struct statx ours {
+  }, found{};
+  if (!*error) *error = Errno(sys::statx(stage.proc, "", AT_EMPTY_PATH, STATX_MNT_ID, &ours));
+  if (!*error) *error = Errno(sys::statx(file.get(), "", AT_EMPTY_PATH, STATX_MNT_ID, &found));
+  if (!*error && ours.stx_mnt_id != found.stx_mnt_id) *error = Errno(-EXDEV);
+  return *error ? UniqueFd() : std::move(file);
+}
+
+UniqueFd open_mount_target(const Stage& stage, const char* path, Target kind, Errno* error) noexcept {
+  UniqueFd target = open_target(stage, path, kind, error);
+  if (!target || kind == Target::kPlainDirectory) return target;  // the plan's own, and no link led there
+  struct statfs fs {};
+  *error = Errno(sys::fstatfs(target.get(), &fs));
+  if (*error) return {};
+  for (const unsigned long kernels : {PROC_SUPER_MAGIC, SYSFS_MAGIC, CGROUP2_SUPER_MAGIC, DEVPTS_SUPER_MAGIC})
+    if (static_cast<unsigned long>(fs.f_type) == kernels) *error = Errno(-EXDEV);
+  struct statx root {
+  }, found{};
+  if (!*error) *error = Errno(sys::statx(stage.root, "", AT_EMPTY_PATH, STATX_INO | STATX_MNT_ID, &root));
+  if (!*error) *error = Errno(sys::statx(target.get(), "", AT_EMPTY_PATH, STATX_INO | STATX_MNT_ID, &found));
+  if (!*error && root.stx_mnt_id == found.stx_mnt_id && root.stx_ino == found.stx_ino) *error = Errno(-EXDEV);
+  return *error ? UniqueFd() : std::move(target);
 }
 
 UniqueFd open_target(const Stage& stage, const char* path, Target kind, Errno* error) noexcept {

@@ -67,6 +67,10 @@ struct AttachTree {
   Target kind = Target::kDirectory;
   bool whole = false;  // it may hold further mounts
 };
+// A file that the host side left in /dev under `name`, to be seen at `target` alone.
+struct PlaceFile {
+  Text name, target;
+};
 struct OpenConsole {};  // a pty of the container's own devpts; its master goes to the host side
 struct OwnStdio {};     // the payload's user may open /dev/stdout again
 struct PivotRoot {};
@@ -99,9 +103,10 @@ struct SetLimit {
 };
 
 // --- who the payload is ---------------------------------------------------------------------------------------
-struct ResolveUser {        // in the image's own passwd and group, by our own parser
-  Text user;                // "", uid, name, uid:gid, name:group
-  bool never_root = false;  // runAsNonRoot
+struct ResolveUser {             // in the image's own passwd and group, by our own parser
+  Text user;                     // "", uid, name, uid:gid, name:group
+  bool never_root = false;       // runAsNonRoot
+  std::uint32_t largest_id = 0;  // that has a mapping
 };
 struct NoNewPrivileges {};
 struct DropBounding {
@@ -130,15 +135,15 @@ struct BecomeInit {};  // fork: the parent stays PID 1, reaps and forwards signa
 struct Execute {};
 
 using Step = std::variant<StartSession, NewKeyring, CleanSlate, UnshareMounts, Receive, AttachRoot, MountNew,
-                          AttachTree, OpenConsole, OwnStdio, PivotRoot, ImageVolume, MakeDirectory, Mask, ReadOnly,
-                          ReadOnlyRoot, SetHostname, WriteSysctl, RaiseLoopback, SetLimit, ResolveUser, NoNewPrivileges,
-                          DropBounding, BecomeUser, ChangeDirectory, SetCapabilities, DieWithParent, FindCommand,
-                          Verify, CloseOnExec, LoadFilter, BecomeInit, Execute>;
+                          AttachTree, PlaceFile, OpenConsole, OwnStdio, PivotRoot, ImageVolume, MakeDirectory, Mask,
+                          ReadOnly, ReadOnlyRoot, SetHostname, WriteSysctl, RaiseLoopback, SetLimit, ResolveUser,
+                          NoNewPrivileges, DropBounding, BecomeUser, ChangeDirectory, SetCapabilities, DieWithParent,
+                          FindCommand, Verify, CloseOnExec, LoadFilter, BecomeInit, Execute>;
 
 inline constexpr std::uint32_t kMagic = 0x78766e63;  // "cnvx"
 inline constexpr std::uint32_t kVersion = 1;
 inline constexpr std::uint32_t kMaxSlots = 128;
-inline constexpr std::uint32_t kMaxMounts = 256;
+inline constexpr std::uint32_t kMaxMounts = 1024;
 
 // The head of the block. `argv` and `envp` name texts; `pointers` is room for argc + 1 + envc + 2 pointers, which the
 // stage fills in for execve in its own private mapping (it has no heap). The extra one is HOME, known once the user is.
@@ -180,6 +185,7 @@ enum class Difference : std::uint32_t {
   kMountMissing,
   kMountUnknown,
   kMountFlags,
+  kMountShared,
   kIds,
   kGroups,
   kCapabilities,

@@ -120,12 +120,12 @@ Errno perform(const SetHostname& step, Stage& stage) noexcept {
   return Errno(sys::sethostname(stage.plan.text(step.name), step.name.size));
 }
 
-// Through the procfs that we mounted ourselves and hold by descriptor: a path could lead to another file
-// (CVE-2025-52881). One write, because procfs takes each write as a whole value.
+// Through the procfs that we mounted ourselves: a path could lead to another file (CVE-2025-52881). One write, because
+// procfs takes each write as a whole value.
 Errno perform(const WriteSysctl& step, Stage& stage) noexcept {
-  const long fd = sys::openat(stage.proc, stage.plan.text(step.path), O_WRONLY | O_CLOEXEC | O_NOFOLLOW);
-  if (fd < 0) return Errno(fd);
-  const UniqueFd file(fd);
+  Errno error;
+  const UniqueFd file = open_proc(stage, stage.plan.text(step.path), O_WRONLY, &error);
+  if (!file) return error;
   const long put = sys::write(file.get(), stage.plan.text(step.value), step.value.size);
   return put >= 0 && put != static_cast<long>(step.value.size) ? Errno(-EIO) : Errno(put);
 }

@@ -52,7 +52,7 @@ struct Stage {
   PlanView plan;
   int socket = -1;
   int root = -1;  // the container's root directory, O_PATH
-  int proc = -1;  // the container's own procfs, from fsmount: nobody can have put anything over it
+  int proc = -1;  // the container's own procfs, as fsmount gave it: open_proc
   int slots[kMaxSlots] = {};
   MadeMount mounts[kMaxMounts] = {};
   std::uint32_t mount_count = 0;
@@ -89,6 +89,7 @@ Errno perform(const UnshareMounts&, Stage&) noexcept;
 Errno perform(const AttachRoot&, Stage&) noexcept;
 Errno perform(const MountNew&, Stage&) noexcept;
 Errno perform(const AttachTree&, Stage&) noexcept;
+Errno perform(const PlaceFile&, Stage&) noexcept;
 Errno perform(const PivotRoot&, Stage&) noexcept;
 Errno perform(const ImageVolume&, Stage&) noexcept;
 Errno perform(const MakeDirectory&, Stage&) noexcept;
@@ -116,6 +117,12 @@ Errno perform(const Execute&, Stage&) noexcept;
 UniqueFd open_inside(const Stage& stage, const char* path, int flags, bool plain, Errno* error) noexcept;
 // The same, and makes what is missing of the way: directories 0755, and the end as `kind` says. open.cc
 UniqueFd open_target(const Stage& stage, const char* path, Target kind, Errno* error) noexcept;
+// The same for a place that the user or the image named, where something is to be mounted: EXDEV if links led to the
+// root itself or into a file system of the kernel's. A file over /proc/self/status would be believed by whoever reads
+// it. open.cc
+UniqueFd open_mount_target(const Stage& stage, const char* path, Target kind, Errno* error) noexcept;
+// Opens `path` of our own procfs, and nothing that somebody mounted over it: EXDEV. open.cc
+UniqueFd open_proc(const Stage& stage, const char* path, int flags, Errno* error) noexcept;
 // Notes a mount for Verify. mounts.cc
 Errno note_mount(Stage& stage, int tree, std::uint64_t attributes, bool whole) noexcept;
 // Attaches the detached mount `tree` at `target`, then notes it. mounts.cc

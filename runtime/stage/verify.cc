@@ -39,9 +39,9 @@ bool parse_number(std::string_view digits, unsigned base, std::uint64_t* value) 
 // Calls `visit(line)` for each line of /proc/self/`name` until it says false.
 template <class Visit>
 Errno each_line(const Stage& stage, const char* name, Visit visit) noexcept {
-  const long fd = sys::openat(stage.proc, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-  if (fd < 0) return Errno(fd);
-  const UniqueFd file(fd);
+  Errno error;
+  const UniqueFd file = open_proc(stage, name, O_RDONLY, &error);
+  if (!file) return error;
   std::size_t held = 0;
   for (;;) {
     const long got = sys::read(file.get(), line_buffer + held, sizeof line_buffer - held);
@@ -71,7 +71,7 @@ std::uint64_t attributes_of(std::string_view options) noexcept {
   return attributes;
 }
 
-// One line: ID PARENT MAJOR:MINOR ROOT MOUNT-POINT OPTIONS ...
+// One line: ID PARENT MAJOR:MINOR ROOT MOUNT-POINT OPTIONS [shared:N] [master:N] - ...
 Difference check_mount(Stage& stage, std::string_view line) noexcept {
   constexpr std::uint64_t compared = MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC;
   std::uint64_t id = 0, parent = 0;
@@ -79,20 +79,23 @@ Difference check_mount(Stage& stage, std::string_view line) noexcept {
     return Difference::kMountUnknown;
   for (int skipped = 0; skipped < 3; ++skipped) cut(&line, ' ');
   const std::uint64_t attributes = attributes_of(cut(&line, ' '));
-  for (std::uint32_t i = 0; i < stage.mount_count; ++i) {
-    MadeMount& made = stage.mounts[i];
-    if (made.id == id) {
-      made.found = true;
-      // More than planned is fine (a volume may come from a read-only file system), less is not.
-      return made.attributes & compared & ~attributes ? Difference::kMountFlags : Difference::kNone;
+  if (line.substr(0, 2) != "- ") return Difference::kMountShared;
+  // More than planned is fine (a volume may come from a read-only file system), less is not.
+  const auto judge = [&](const MadeMount& made) {
+    return made.attributes & compared & ~attributes ? Difference::kMountFlags : Difference::kNone;
+  };
+  for (std::uint32_t i = 0; i < stage.mount_count; ++i)
+    if (stage.mounts[i].id == id) {
+      stage.mounts[i].found = true;
+      return judge(stage.mounts[i]);
     }
-    // A volume's own submounts: they must be at least as tight as the volume.
-    if (made.id == parent && made.whole) {
+  // None of ours: then it must be a volume's own submount, and at least as tight as the volume.
+  for (std::uint32_t i = 0; i < stage.mount_count; ++i)
+    if (stage.mounts[i].id == parent && stage.mounts[i].whole) {
       if (stage.mount_count == kMaxMounts) return Difference::kMountUnknown;
-      stage.mounts[stage.mount_count++] = {id, made.attributes, true, true};
-      return made.attributes & compared & ~attributes ? Difference::kMountFlags : Difference::kNone;
+      stage.mounts[stage.mount_count++] = {id, stage.mounts[i].attributes, true, true};
+      return judge(stage.mounts[i]);
     }
-  }
   return Difference::kMountUnknown;
 }
 
@@ -186,9 +189,9 @@ Errno check_descriptors(Stage& stage) noexcept {
     unsigned char type;
     char name[1];
   };
-  const long fd = sys::openat(stage.proc, "self/fd", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  if (fd < 0) return Errno(fd);
-  const UniqueFd dir(fd);
+  Errno error;
+  const UniqueFd dir = open_proc(stage, "self/fd", O_RDONLY | O_DIRECTORY, &error);
+  if (!dir) return error;
   alignas(8) char buffer[4096];
   for (;;) {
     const long got = sys::getdents64(dir.get(), buffer, sizeof buffer);

@@ -4,9 +4,11 @@
 //
 // Each round runs every command once, in turn, so that whatever slows the machine for a while slows all of them alike.
 // Time is from before the spawn to after the reap. Prints median, 10th and 90th percentile and the ratio of medians to
-// the first command; every single figure goes to CSV as `name,round,microseconds`. stdin is /dev/null, stdout is
-// dropped. A command whose name ends in `*` measures itself: its figure is the number that it prints. A command that
-// fails ends the whole measurement: a fast failure must not pass for a fast start.
+// the first command; every single figure goes to CSV as `name,round,microseconds`. stdin is
+// empty, stdout is dropped: both are an unlinked file, for crun gives its standard descriptors to the container's root,
+// and were one /dev/null, the host's would change its owner. A command whose name ends in `*` measures itself: its
+// figure is the number that it prints. A command that fails ends the whole measurement: a fast failure must not pass
+// for a fast start.
 #include <fcntl.h>
 #include <spawn.h>
 #include <stdio.h>
@@ -37,16 +39,24 @@ double now() {
   return static_cast<double>(time.tv_sec) * 1e6 + static_cast<double>(time.tv_nsec) / 1e3;
 }
 
+int unlinked_file() {
+  char path[] = "/var/tmp/convox-interleave-XXXXXX";
+  const int fd = mkostemp(path, O_CLOEXEC);
+  if (fd < 0 || unlink(path) < 0) exit(1);
+  return fd;
+}
+
 void run_once(Command& command) {
+  static const int empty = unlinked_file(), dropped = unlinked_file();
   posix_spawn_file_actions_t files;
   posix_spawn_file_actions_init(&files);
-  posix_spawn_file_actions_addopen(&files, 0, "/dev/null", O_RDONLY, 0);
+  posix_spawn_file_actions_adddup2(&files, empty, 0);
   int ends[2] = {-1, -1};
   if (command.name.back() == '*') {
     if (pipe2(ends, O_CLOEXEC) < 0) exit(1);
     posix_spawn_file_actions_adddup2(&files, ends[1], 1);
   } else {
-    posix_spawn_file_actions_addopen(&files, 1, "/dev/null", O_WRONLY, 0);
+    posix_spawn_file_actions_adddup2(&files, dropped, 1);
   }
   const double start = now();
   pid_t child = 0;

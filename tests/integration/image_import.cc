@@ -277,7 +277,7 @@ Test(image_import, keeps_strange_layers_inside) {
   EXPECT_TEXT(read_file(layer + "/twice"), "second");
   EXPECT_TEXT(read_file(layer + "/turns"), "a file");
   for (const char* name : {"disk", "null", ".wh..wh.plnk"}) EXPECT_TEXT(look(cat(layer, "/", name)), "missing");
-  EXPECT_CONTAINS(warnings, "skipped the device node disk");
+  EXPECT_CONTAINS(warnings, "left out 2 device nodes, the first: disk");
 }
 
 Test(image_import, keeps_what_a_file_is) {
@@ -489,7 +489,8 @@ Test(image_import, reads_what_docker_saves) {
       sha256(layer), "\"]}}");
   const std::string name = sha256(config) + ".json";
   const std::string manifest =
-      cat(R"([{"Config":")", name, R"(","RepoTags":["web:1.0","host:5000/web:old"],"Layers":["1/layer.tar"]}])");
+      cat(R"([{"Config":")", name,
+          R"(","RepoTags":["web:1.0","host:5000/web:old","docker.io/library/db:2"],"Layers":["1/layer.tar"]}])");
   const auto archive = [&](std::vector<Entry> entries) { box.write("saved.tar", tar(entries, Compression::kNone)); };
   const Entry document = file("manifest.json", manifest), configuration = file(name, config);
 
@@ -504,10 +505,10 @@ Test(image_import, reads_what_docker_saves) {
   archive({document, configuration, file("1/layer.tar", layer), file("./1/layer.tar", layer)});
   expect_refusal(box, "a member twice", "docker-archive:saved.tar", "twice in the archive");
   archive({document, configuration, file("1/layer.tar", layer)});
-  expect_refusal(box, "a tag that is not there", "docker-archive:saved.tar:2.0",
-                 "its tags are: web:1.0, host:5000/web:old");
+  expect_refusal(box, "a tag that is not there", "docker-archive:saved.tar:3.0",
+                 "its tags are: web:1.0, host:5000/web:old, docker.io/library/db:2");
 
-  for (const char* tag : {"", ":1.0", ":web:1.0", ":old"})
+  for (const char* tag : {"", ":1.0", ":web:1.0", ":old", ":db:2"})
     EXPECT_TEXT(read_file(import_layers(box, cat("docker-archive:saved.tar", tag)).at(0) + "/a"), "content of a layer");
   // The whole archive compressed, and a compressed layer in it: the same layer, by its content.
   box.write("saved.tar", tar({document, configuration, file("1/layer.tar", packed)}, Compression::kGzip));

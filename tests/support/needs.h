@@ -1,6 +1,6 @@
 // What must the machine offer for this test to mean something?
 //
-// REQUIRE(Root | CgroupControllers) skips the test and says which of them is missing. scripts/run-tests counts skips
+// REQUIRE(Root | CgroupControllers), first in a test (a skip runs no destructors), says which of them is missing. scripts/run-tests counts skips
 // and lists their reasons; in the VM of `make test-vm` nothing is missing.
 #pragma once
 #include <criterion/criterion.h>

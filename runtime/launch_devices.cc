@@ -1,0 +1,81 @@
+// How does the host side make what only it can make: /dev with working nodes, and a sysfs of the host's network?
+#include <fcntl.h>
+#include <linux/mount.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+
+#include "runtime/base/fs.h"
+#include "runtime/container_root.h"
+#include "runtime/launch.h"
+#include "runtime/new_file_system.h"
+
+namespace convox::runtime {
+namespace {
+
+constexpr std::size_t kMostResolvers = 64 * 1024;
+
+Result<> fill_dev(int dev) {
+  struct Node {
+    const char* name;
+    unsigned minor, major = 1;
+  };
+  constexpr Node nodes[] = {{"null", 3}, {"zero", 5}, {"full", 7}, {"random", 8}, {"urandom", 9}, {"tty", 0, 5}};
+  constexpr const char* links[][2] = {
+      {"/proc/self/fd", "fd"},       {"/proc/self/fd/0", "stdin"}, {"/proc/self/fd/1", "stdout"},
+      {"/proc/self/fd/2", "stderr"}, {"pts/ptmx", "ptmx"},
+  };
+  for (const auto& [name, minor, major] : nodes)
+    TRY(check(sys::mknodat(dev, name, S_IFCHR | 0666, static_cast<unsigned>(makedev(major, minor))), "mknod", name));
+  for (const auto& [target, name] : links) TRY(check(sys::symlinkat(target, dev, name), "symlink", name));
+  for (const char* name : {"pts", "shm", "mqueue"}) TRY(check(sys::mkdirat(dev, name, 0755), "mkdir", name));
+  return ok();
+}
+
+Result<> write_new(int dir, const std::string& name, std::string_view text) {
+  const long fd = sys::openat(dir, name.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0644);
+  const UniqueFd file(TRY(check(fd, "create", name)));
+  return fs::write_all(file.get(), text, name);
+}
+
+}  // namespace
+
+// A device node on a file system that the initial user namespace made works, if its mount says so; inside a user
+// namespace mknod is refused. So /dev is made here, whole, and nothing of the image's /dev is read or followed
+// (CVE-2025-31133). The container's own files of /etc lie on it too: whatever it writes into them, 4 MB are the end,
+// and none of it is the host's memory.
+Result<> Launch::perform(const MakeDevices& step) {
+  std::string resolvers = "# No network, no resolvers.\n";
+  if (step.host_resolvers) {
+    const UniqueFd file = TRY(fs::open("/etc/resolv.conf", O_RDONLY));  // a link where systemd-resolved runs
+    resolvers = TRY(fs::read_all(file.get(), "/etc/resolv.conf", kMostResolvers));
+  }
+  const std::string hosts =
+      cat("127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n127.0.1.1\t", claim_.id, "\n");
+  const std::string texts[] = {hosts, cat(claim_.id, "\n"), resolvers};  // in the order of kIdentityFiles
+
+  NewFileSystem tmpfs = TRY(NewFileSystem::open("tmpfs"));
+  TRY(tmpfs.set("mode", "755"));
+  TRY(tmpfs.set("size", "4m"));
+  TRY(tmpfs.set("nr_inodes", "1024"));
+  UniqueFd dev = TRY(tmpfs.create(MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC));
+  const fs::PlainModes modes;
+  Result<> filled = as_container_root(root_id(), [&]() -> Result<> {
+    TRY(check(sys::fchownat(dev.get(), "", root_id(), root_id(), AT_EMPTY_PATH), "fchown", "/dev"));
+    TRY(fill_dev(dev.get()));
+    for (std::size_t i = 0; i < std::size(kIdentityFiles); ++i)
+      TRY(write_new(dev.get(), cat(".", kIdentityFiles[i]), texts[i]));
+    return ok();
+  });
+  TRY(std::move(filled));
+  mounts_[1] = std::move(dev);
+  return ok();
+}
+
+Result<> Launch::perform(const OpenSysfs&) {
+  constexpr std::uint64_t attributes = MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC;
+  NewFileSystem sysfs = TRY(NewFileSystem::open("sysfs"));
+  mounts_[slots_of(plan_.config).sysfs] = TRY(sysfs.create(attributes));
+  return ok();
+}
+
+}  // namespace convox::runtime

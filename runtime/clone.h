@@ -15,9 +15,9 @@ namespace convox::runtime {
 
 // What the child needs, all of it made before the clone. Must stay as it is until the stage says hello.
 struct ChildStart {
-  int socket = -1;       // its end of the report socket
-  int stage = -1;        // the sealed stage
-  int plan = -1;         // the sealed plan
+  int socket = -1;  // its end of the report socket
+  int stage = -1;   // the sealed stage
+  int plan = -1;    // the sealed plan
   int stdio[3] = {-1, -1, -1};
   bool mapped = false;     // wait for the id maps
   std::uint32_t step = 0;  // the number of this step, for its reports

@@ -150,8 +150,9 @@ Result<> Containers::dispose(const Claim& claim, const cgroups::Hierarchy& hiera
   note(kept ? keep_storage(claim, *kept) : remove_storage(claim.id));
   // The record goes last, and only if nothing is left that it would be needed for.
   Result<> result = std::move(note).result();
+  if (result) result = fs::remove_tree(containers_.get(), claim.id);
   if (!result) return std::move(result).error().under(cat("removing container ", claim.id));
-  return fs::remove_tree(containers_.get(), claim.id);
+  return ok();
 }
 
 Result<> Containers::remove_storage(const std::string& id) const {

@@ -109,7 +109,6 @@ Result<> Launch::perform(const CloneChild& step) {
   child_socket_ = UniqueFd(ends[1]);
   ChildStart start;
   start.socket = child_socket_.get();
-  start.host_socket = socket_.get();
   start.stage = stage_.get();
   start.plan = stage_plan_.get();
   for (int i = 0; i < 3; ++i) start.stdio[i] = child_stdio_[i].get();

@@ -99,18 +99,22 @@ class Run {
     // Before the first side effect: a signal from here on is a message, and the answer to it is the same undo as to an
     // error.
     const runtime::SignalWatch signals = TRY(runtime::SignalWatch::start());
-    TRY(containers_.reap(host_.cgroups), "removing what a killed convox left");
+    // What cannot be removed now must not keep anybody from running anything.
+    const auto reaped = TRY(containers_.reap(host_.cgroups), "looking for what a killed convox left");
+    if (reaped.error) warn(reaped.error->text);
     const runtime::Claim claim = TRY(containers_.claim_new());
     config_.id = claim.id;
     name_host(config_);
     Result<int> result = start_and_wait(claim, signals);
-    if (result && config_.keep) return result;
-    Result<> disposed = containers_.dispose(claim, host_.cgroups);
+    Result<> disposed = containers_.dispose(claim, host_.cgroups, result && config_.keep ? &record_ : nullptr);
     if (disposed) return result;
-    if (result) return std::move(disposed).error();
-    Error both = std::move(result).error();  // why it did not start, and what is left of it
-    both.text += cat("; then, ", disposed.error().text);
-    return both;
+    if (!result) {  // why it did not start, and what is left of it
+      Error both = std::move(result).error();
+      both.text += cat("; then, ", disposed.error().text);
+      return both;
+    }
+    print_error(error_line(disposed.error()));  // the status stays the command's: 125 would say that it never ran
+    return result;
   }
 
  private:
@@ -124,8 +128,9 @@ class Run {
     if (plan.stage.traced) done = [&](std::size_t number, auto duration) { steps.push_back({number, duration}); };
 
     const std::vector<std::string> command(invocation_.arguments.begin() + 1, invocation_.arguments.end());
-    runtime::Record record = record_of(plan.config, command, TRY(runtime::read_boot_id()));
-    runtime::Launch launch(plan, containers_, claim, host_.cgroups, record, signals.fd(), done);
+    const std::string boot_id = TRY(runtime::read_boot_id());
+    runtime::Launch launch(plan, containers_, claim, host_.cgroups, record_of(plan.config, command, boot_id),
+                           signals.fd(), done);
     runtime::Running running = TRY(launch.perform(), "starting ", config_.service);
     layers_.reset();  // held while the command runs, it would keep gc waiting for days
     if (plan.stage.traced) print_error(trace(plan, steps, Clock::now() - start));
@@ -138,12 +143,9 @@ class Run {
       supervision.timeout = std::chrono::nanoseconds(TRY(parse_duration(*timeout), "--timeout"));
     const runtime::Ending ending = TRY(runtime::supervise(running, supervision), "running ", config_.service);
     const int status = report(ending, config_.service);
-    if (config_.keep) {
-      record = launch.record();
-      record.phase = runtime::Phase::kStopped;
-      record.status = status;
-      TRY(containers_.write(claim, record));
-    }
+    record_ = launch.record();
+    record_.phase = runtime::Phase::kStopped;
+    record_.status = status;
     return status;
   }
 
@@ -153,6 +155,7 @@ class Run {
   runtime::Host host_;
   const RunConfig& run_;
   runtime::ContainerConfig config_;
+  runtime::Record record_;  // once it has ended
 };
 
 Result<int> explain_run(const Invocation& invocation, const app::RunSource& source, RunConfig run,
@@ -189,13 +192,15 @@ Result<int> gc(const Invocation& invocation) {
   if (host.no_cgroups) return *host.no_cgroups;
   rootfs::Store store = TRY(rootfs::Store::open(invocation.globals.root));
   const auto containers = TRY(runtime::Containers::open(invocation.globals.run, std::move(store)));
-  const auto reaped = TRY(containers.reap(host.cgroups, invocation.flag("kept")));
+  const auto reaped = TRY(containers.reap(host.cgroups));
+  const std::size_t storage = TRY(containers.sweep_storage(invocation.flag("kept")));
   std::vector<std::string> in_use;
   for (const runtime::Record& record : TRY(containers.list()))
     in_use.insert(in_use.end(), record.layers.begin(), record.layers.end());
   const auto swept = TRY(containers.store().collect_garbage(in_use));
-  TRY(print(cat("Removed ", reaped.size(), " containers, ", swept.layers, " layers and ", swept.temporaries,
+  TRY(print(cat("Removed ", reaped.count + storage, " containers, ", swept.layers, " layers and ", swept.temporaries,
                 " temporaries\n")));
+  if (reaped.error) return *reaped.error;
   return 0;
 }
 

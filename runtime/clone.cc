@@ -1,7 +1,6 @@
 #include "runtime/clone.h"
 
 #include <fcntl.h>
-#include <linux/close_range.h>
 #include <linux/prctl.h>
 #include <linux/sched.h>
 #include <poll.h>
@@ -12,6 +11,7 @@
 #include <sys/uio.h>
 #include <sys/wait.h>
 
+#include <algorithm>
 #include <charconv>
 #include <cstring>
 
@@ -79,6 +79,18 @@ Result<void*> make_stack(std::size_t size) {
   sys::exit_group(stage::kStageFailed);
 }
 
+// Closes from 3 on all but `kept`, which are sorted.
+Errno close_others(const int* kept, std::size_t count) noexcept {
+  unsigned next = 3;
+  for (std::size_t i = 0; i < count; ++i) {
+    const auto fd = static_cast<unsigned>(kept[i]);
+    if (fd > next)
+      if (const long rc = sys::close_range(next, fd - 1, 0); rc < 0) return Errno(rc);
+    next = fd + 1;
+  }
+  return Errno(sys::close_range(next, ~0U, 0));
+}
+
 std::uint64_t flags_of(const Namespaces& namespaces) {
   std::uint64_t flags = CLONE_PIDFD | CLONE_INTO_CGROUP | CLONE_CLEAR_SIGHAND | CLONE_NEWNS | CLONE_NEWPID;
   if (namespaces.user) flags |= CLONE_NEWUSER;
@@ -137,6 +149,14 @@ Result<Child> ChildMemory::clone(const Namespaces& namespaces, int cgroup, const
   envp_[0] = faults::environment();
 #endif
 
+  kept_[0] = start.socket;
+  kept_[1] = start.stage;
+  kept_[2] = start.plan;
+#ifdef CONVOX_FAULTS
+  kept_[kept_count_++] = faults::kLog;
+#endif
+  std::sort(kept_, kept_ + kept_count_);
+
   stack_ = TRY(make_stack(kStack));
 
   // Before the child exists: a container's root could otherwise trace it, or open what it has open, until the
@@ -150,7 +170,10 @@ Result<Child> ChildMemory::clone(const Namespaces& namespaces, int cgroup, const
   args.stack = reinterpret_cast<std::uint64_t>(stack_);
   args.stack_size = kStack;
   args.cgroup = static_cast<std::uint64_t>(cgroup);
-  const long pid = TRY(check(clone_onto(&args, &ChildMemory::live, this), "clone3", ""));
+  const long pid = clone_onto(&args, &ChildMemory::live, this);
+  if (pid == -EPERM && namespaces.user)  // user_namespaces(7): refused to whoever is in a chroot
+    return os_error("clone3", "", Errno(pid)).advise("a chroot cannot have user namespaces, a pivot_root can");
+  TRY(check(pid, "clone3", ""));
   return Child{UniqueFd(pidfd), static_cast<int>(pid)};
 }
 
@@ -160,9 +183,12 @@ Result<Child> ChildMemory::clone(const Namespaces& namespaces, int cgroup, const
 void ChildMemory::live(void* self) noexcept {
   auto& memory = *static_cast<ChildMemory*>(self);
   const ChildStart& start = memory.start_;
-  // This copy of the table has the host side's end too. Kept, it would keep the read below waiting for ever when the
-  // host side is killed, with all its locks in hand.
-  sys::close(start.host_socket);
+  for (int fd = 0; fd < 3; ++fd)
+    if (const long rc = sys::dup3(start.stdio[fd], fd, 0); rc < 0) give_up(start, Errno(rc));
+  // This copy of the table keeps what the stage needs, and nothing that our caller left open for us. Above all not the
+  // host side's end of the socket, or its death would not be the end of file that we wait for below; nor the lock that
+  // says that it lives.
+  if (const Errno error = close_others(memory.kept_, memory.kept_count_); error) give_up(start, error);
   if (start.mapped) {
     char go = 0;
     long got = 0;
@@ -172,14 +198,6 @@ void ChildMemory::live(void* self) noexcept {
     if (const long rc = sys::setresgid(0, 0, 0); rc < 0) give_up(start, Errno(rc));
     if (const long rc = sys::setresuid(0, 0, 0); rc < 0) give_up(start, Errno(rc));
   }
-  for (int fd = 0; fd < 3; ++fd)
-    if (const long rc = sys::dup3(start.stdio[fd], fd, 0); rc < 0) give_up(start, Errno(rc));
-  // What we open is close-on-exec, but not what our caller left open for us. In this copy of the table all of it
-  // becomes so, except the two that the stage shall have.
-  if (const long rc = sys::close_range(3, ~0U, CLOSE_RANGE_CLOEXEC); rc < 0) give_up(start, Errno(rc));
-#ifdef CONVOX_FAULTS
-  sys::raw(__NR_fcntl, faults::kLog, F_SETFD, 0);
-#endif
   for (const int fd : {start.socket, start.plan})
     if (const long rc = sys::fcntl(fd, F_SETFD, 0); rc < 0) give_up(start, Errno(rc));
   const long failed = sys::execveat(start.stage, "", memory.argv_, memory.envp_, AT_EMPTY_PATH);

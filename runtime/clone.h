@@ -15,10 +15,9 @@ namespace convox::runtime {
 
 // What the child needs, all of it made before the clone. Must stay as it is until the stage says hello.
 struct ChildStart {
-  int socket = -1;       // its end of the report socket
-  int host_socket = -1;  // our end, which it must not keep
-  int stage = -1;        // the sealed stage
-  int plan = -1;         // the sealed plan
+  int socket = -1;  // its end of the report socket
+  int stage = -1;   // the sealed stage
+  int plan = -1;    // the sealed plan
   int stdio[3] = {-1, -1, -1};
   bool mapped = false;     // wait for the id maps
   std::uint32_t step = 0;  // the number of this step, for its reports
@@ -44,6 +43,8 @@ class ChildMemory {
 
   void* stack_ = nullptr;
   ChildStart start_;
+  int kept_[4] = {};
+  std::size_t kept_count_ = 3;
   char socket_digits_[12] = {}, plan_digits_[12] = {};
   char* argv_[4] = {};
   char* envp_[2] = {};

@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <charconv>
@@ -17,6 +18,7 @@ namespace {
 
 constexpr std::chrono::milliseconds kDeath{10'000};  // for processes that were sent SIGKILL, busy disks included
 constexpr std::size_t kLargestRecord = 1 << 20;
+constexpr const char* kRecordName = "state.json";
 
 // Keeps the first error and lets the rest of an undo go on.
 class FirstError {
@@ -32,6 +34,14 @@ class FirstError {
  private:
   std::optional<Error> first_;
 };
+
+// Nothing if there is none: it is not written yet, or gone.
+Result<std::optional<Record>> read_record(int directory) {
+  auto text = fs::read(directory, kRecordName, kLargestRecord);
+  if (!text && text.error().code == ENOENT) return std::optional<Record>();
+  if (!text) return std::move(text).error();
+  return std::optional<Record>(TRY(parse_record(*text)));
+}
 
 Result<> dispose_cgroup(const std::string& id, const cgroups::Hierarchy& hierarchy) {
   auto group = cgroups::Cgroup::open(hierarchy, cat("convox/", id));
@@ -90,7 +100,7 @@ Result<Claim> Containers::claim_new() const {
 }
 
 Result<> Containers::write(const Claim& claim, const Record& record) const {
-  return fs::replace(claim.directory.get(), "state.json", print(record), 0600, fs::Durable::kNo);
+  return fs::replace(claim.directory.get(), kRecordName, print(record), 0600, fs::Durable::kNo);
 }
 
 Result<std::uint32_t> Containers::lease_ids(const Claim& claim) const {
@@ -131,22 +141,33 @@ Result<> Containers::release_ids(const Claim& claim) const {
   return ok();
 }
 
-Result<> Containers::dispose(const Claim& claim, const cgroups::Hierarchy& hierarchy) const {
+Result<> Containers::dispose(const Claim& claim, const cgroups::Hierarchy& hierarchy, const Record* kept) const {
   FirstError note;
-  note(dispose_cgroup(claim.id, hierarchy));
-  if (auto storage = store_.containers())
-    note(fs::remove_tree(storage->get(), claim.id));
-  else
-    note(std::move(storage).error());
-  note(release_ids(claim));
+  Result<> ended = dispose_cgroup(claim.id, hierarchy);
+  // Its ids are for the next one only when nobody runs under them any more.
+  if (ended) ended = release_ids(claim);
+  note(std::move(ended));
+  note(kept ? keep_storage(claim, *kept) : remove_storage(claim.id));
   // The record goes last, and only if nothing is left that it would be needed for.
   Result<> result = std::move(note).result();
+  if (result) result = fs::remove_tree(containers_.get(), claim.id);
   if (!result) return std::move(result).error().under(cat("removing container ", claim.id));
-  return fs::remove_tree(containers_.get(), claim.id);
+  return ok();
 }
 
-Result<std::vector<std::string>> Containers::reap(const cgroups::Hierarchy& hierarchy, bool kept) const {
-  std::vector<std::string> reaped;
+Result<> Containers::remove_storage(const std::string& id) const {
+  const UniqueFd storage = TRY(store_.containers());
+  return fs::remove_tree(storage.get(), id);
+}
+
+Result<> Containers::keep_storage(const Claim& claim, const Record& record) const {
+  const UniqueFd storage = TRY(store_.containers());
+  const UniqueFd own = TRY(fs::open_beneath(storage.get(), claim.id, O_RDONLY | O_DIRECTORY));
+  return fs::replace(own.get(), kRecordName, print(record), 0600, fs::Durable::kYes);
+}
+
+Result<Containers::Reaped> Containers::reap(const cgroups::Hierarchy& hierarchy) const {
+  Reaped reaped;
   FirstError note;
   for (const std::string& id : TRY(fs::list(containers_.get()))) {
     auto claim = try_claim(id);
@@ -155,33 +176,53 @@ Result<std::vector<std::string>> Containers::reap(const cgroups::Hierarchy& hier
       continue;
     }
     if (!*claim) continue;  // its supervisor lives
-    auto text = fs::read((*claim)->directory.get(), "state.json", kLargestRecord);
-    if (!text && text.error().code != ENOENT) {  // perhaps one that was run with --keep
-      note(std::move(text).error());
+    const UniqueFd& directory = (*claim)->directory;
+    auto record = read_record(directory.get());
+    if (!record) {  // perhaps one that was run with --keep
+      note(std::move(record).error().under(cat("container ", id)));
       continue;
     }
-    const auto record = text ? parse_record(*text) : Result<Record>(std::move(text).error());
-    if (record && record->phase == Phase::kStopped && record->keep && !kept) continue;
-    if (auto disposed = dispose(**claim, hierarchy))
-      reaped.push_back(id);
-    else
-      note(std::move(disposed));
+    const bool keep = *record && (*record)->keep && (*record)->phase == Phase::kRunning;
+    if (keep) {
+      (*record)->phase = Phase::kStopped;
+      (*record)->status = kUnknownStatus;
+    }
+    auto disposed = dispose(**claim, hierarchy, keep ? &**record : nullptr);
+    reaped.count += disposed.has_value();
+    note(std::move(disposed));
   }
-  TRY(std::move(note).result());
+  if (auto result = std::move(note).result(); !result) reaped.error = std::move(result).error();
   return reaped;
+}
+
+Result<std::size_t> Containers::sweep_storage(bool kept) const {
+  const UniqueFd storage = TRY(store_.containers());
+  std::size_t swept = 0;
+  for (const std::string& id : TRY(fs::list(storage.get()))) {
+    auto own = fs::open_beneath(storage.get(), id, O_RDONLY | O_DIRECTORY);
+    if (!own) continue;                                                          // gone since
+    if (sys::flock(own->get(), LOCK_EX | LOCK_NB) < 0) continue;                 // in use
+    if (sys::faccessat2(containers_.get(), id.c_str(), F_OK, 0) == 0) continue;  // its record knows what to do
+    const bool is_kept = sys::faccessat2(own->get(), kRecordName, F_OK, 0) == 0;
+    if (is_kept && !kept) continue;
+    TRY(fs::remove_tree(storage.get(), id));
+    ++swept;
+  }
+  return swept;
 }
 
 Result<std::vector<Record>> Containers::list() const {
   std::vector<Record> records;
-  for (const std::string& id : TRY(fs::list(containers_.get()))) {
-    auto directory = fs::open_beneath(containers_.get(), id, O_RDONLY | O_DIRECTORY);
-    auto text = directory ? fs::read(directory->get(), "state.json", kLargestRecord)
-                          : Result<std::string>(std::move(directory).error());
-    if (!text && text.error().code == ENOENT) continue;  // gone since, or not written yet
-    // Whoever collects garbage must know of all: the layers that no record names are removed.
-    if (!text) return std::move(text).error().under(cat("container ", id));
-    records.push_back(TRY(parse_record(*text), "container ", id));
-  }
+  const UniqueFd storage = TRY(store_.containers());
+  for (const UniqueFd* place : {&containers_, &storage})
+    for (const std::string& id : TRY(fs::list(place->get()))) {
+      auto directory = fs::open_beneath(place->get(), id, O_RDONLY | O_DIRECTORY);
+      if (!directory && directory.error().code == ENOENT) continue;  // gone since
+      if (!directory) return std::move(directory).error().under(cat("container ", id));
+      auto record = read_record(directory->get());
+      if (!record) return std::move(record).error().under(cat("container ", id));
+      if (*record) records.push_back(std::move(**record));
+    }
   return records;
 }
 

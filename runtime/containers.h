@@ -5,7 +5,8 @@
 //   RUN/c/<id>/ids       a link whose target is the <n> of its lease
 //   RUN/ids/<n>          a link whose target is the id of the container that leased host ids 524288 + n * 65536 and the
 //                        65,535 after it
-//   ROOT/containers/<id>/{upper,work}
+//   ROOT/containers/<id>/{upper,work}       flock on this directory: in use
+//   ROOT/containers/<id>/state.json         only of one that was kept: all that is left of it
 //
 // Everything a container owns is named by its id, so undoing needs no memory of what was done: `dispose` removes what
 // it finds, in reverse order of the launch, and what is not there is not an error. An error, a signal and a kill -9 all
@@ -41,14 +42,24 @@ class Containers {
   // nobody.
   [[nodiscard]] Result<std::uint32_t> lease_ids(const Claim& claim) const;
 
-  // Ends and removes everything of the container: processes, cgroup, storage, leases, record. Goes on past errors and
-  // returns the first. May be repeated.
-  [[nodiscard]] Result<> dispose(const Claim& claim, const cgroups::Hierarchy& hierarchy) const;
+  // Ends and removes everything of the container: processes, cgroup, storage, lease, record. Goes on past errors and
+  // returns the first. May be repeated. With `kept` its storage stays, with that record in it.
+  [[nodiscard]] Result<> dispose(const Claim& claim, const cgroups::Hierarchy& hierarchy,
+                                 const Record* kept = nullptr) const;
 
-  // Disposes of containers whose supervisor died. Kept ones stay, unless `kept`. The ids of those disposed of.
-  [[nodiscard]] Result<std::vector<std::string>> reap(const cgroups::Hierarchy& hierarchy, bool kept = false) const;
+  // Disposes of containers whose supervisor died; goes on past those that cannot be, and tells of the first. One that
+  // was to be kept is, with an unknown status. How many are gone.
+  struct Reaped {
+    std::size_t count = 0;
+    std::optional<Error> error;
+  };
+  [[nodiscard]] Result<Reaped> reap(const cgroups::Hierarchy& hierarchy) const;
 
-  // The records of all containers, whether their supervisor lives or not. One that cannot be read is an error.
+  // Removes storage that belongs to no container any more (a reboot empties RUN, not ROOT) and, with `kept`, that of
+  // kept ones. How many are gone.
+  [[nodiscard]] Result<std::size_t> sweep_storage(bool kept) const;
+
+  // Of all containers, kept ones too. A record that cannot be read is an error: gc would take its layers away.
   [[nodiscard]] Result<std::vector<Record>> list() const;
 
   [[nodiscard]] const rootfs::Store& store() const { return store_; }
@@ -66,6 +77,8 @@ class Containers {
   // Locks RUN/c/<id>; nothing if another process holds it or it is gone.
   [[nodiscard]] Result<std::optional<Claim>> try_claim(const std::string& id) const;
   [[nodiscard]] Result<> release_ids(const Claim& claim) const;
+  [[nodiscard]] Result<> remove_storage(const std::string& id) const;
+  [[nodiscard]] Result<> keep_storage(const Claim& claim, const Record& record) const;
 
   std::string run_path_;
   UniqueFd run_, containers_, ids_;

@@ -68,6 +68,7 @@ void parse_status(std::string_view status, Host& into) {
     std::string_view value = cut(status, '\n');
     const std::string_view key = cut(value, ':');
     if (value.starts_with('\t')) value.remove_prefix(1);
+    if (key == "Pid") into.own_proc = number(value) == static_cast<std::uint64_t>(sys::getpid());
     if (key == "Uid") {  // real, effective, saved, file system
       cut(value, '\t');
       into.uid = static_cast<unsigned>(number(cut(value, '\t')).value_or(~0U));
@@ -125,6 +126,9 @@ Result<> check_host(const Host& host) {
   if (!(host.effective_capabilities & (1ULL << CAP_SYS_ADMIN)))
     return invalid("this process has not the capability CAP_SYS_ADMIN, without which nothing can be mounted")
         .advise("if this is a container, start it with --privileged");
+  // Other processes' ids would lead to other processes' files.
+  if (!host.own_proc)
+    return invalid("/proc shows another PID namespace than this one").advise("mount -t proc proc /proc");
   if (!host.seccomp_filters) return invalid("the kernel has no seccomp filters (CONFIG_SECCOMP_FILTER)");
   if (host.no_cgroups) return *host.no_cgroups;
   if (!host.overlay) return invalid("the kernel has no overlay file system").advise("modprobe overlay");

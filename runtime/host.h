@@ -33,6 +33,7 @@ struct Host {
   cgroups::Hierarchy cgroups;
   std::optional<Error> no_cgroups;  // why there is no cgroup v2 here
 
+  bool own_proc = true;                      // /proc shows the PID namespace that we are in
   unsigned uid = 0;                          // effective, of this process
   std::uint64_t effective_capabilities = 0;  // bit sets, 1 << CAP_*
   std::uint64_t bounding_capabilities = 0;

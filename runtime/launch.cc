@@ -57,6 +57,14 @@ Result<> Launch::perform_all(const std::vector<HostStep>& steps, std::size_t fir
   for (std::size_t i = 0; i < steps.size(); ++i) {
     const auto start = Clock::now();
     Result<> result = std::visit([&](const auto& step) { return perform(step); }, steps[i]);
+    // A stage that failed is a broken socket to us; what it said before is the reason.
+    if (!result && !reported_ && socket_ && (result.error().code == EPIPE || result.error().code == ECONNRESET)) {
+      for (bool more = true; more && !reported_;) {
+        Result<Incoming> incoming = receive();
+        more = incoming && incoming->report;
+        if (reported_) result = std::move(incoming).error();
+      }
+    }
     if (!result) {
       // A failure that the stage reported already names its own step.
       if (result.error().kind == Error::Kind::kInterrupted || reported_) return result;
@@ -98,8 +106,9 @@ Result<Launch::Incoming> Launch::receive() {
     message.msg_control = control;
     message.msg_controllen = sizeof control;
     const long got = sys::recvmsg(socket_.get(), &message, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
-    if (got == -EINTR || got == -EAGAIN) continue;
-    if (got == -ECONNRESET || got == 0) return incoming;
+    // ECONNRESET, once: it ended with a packet of ours unread. What it had said before stands in the queue still.
+    if (got == -EINTR || got == -EAGAIN || got == -ECONNRESET) continue;
+    if (got == 0) return incoming;
     TRY(check(got, "recvmsg", "from the stage"));
     if (got != sizeof report) return invalid("the stage sent a packet of the wrong size");
     if (const cmsghdr* part = CMSG_FIRSTHDR(&message); part && part->cmsg_type == SCM_RIGHTS) {

@@ -7,7 +7,7 @@
 namespace convox::runtime {
 namespace {
 
-constexpr std::size_t kMostLayers = 109;  // fsconfig(2) takes strings of 255 bytes, and overlay all lower layers in one
+constexpr std::size_t kMostLayers = 127;  // all that one fsconfig(2) can name, and the skeleton: launch_root.cc
 constexpr std::size_t kMostVolumes = 64;
 
 Result<> check_path(std::string_view what, std::string_view path) {

@@ -20,7 +20,6 @@ namespace {
 constexpr std::uint64_t kTight = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC;
 constexpr unsigned long kReadOnly = 1;                                             // MS_RDONLY
 constexpr unsigned long kRecursive = 16384, kPrivate = 1 << 18, kSlave = 1 << 19;  // MS_REC, MS_PRIVATE, MS_SLAVE
-constexpr std::string_view kNames = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ";
 
 // A detached copy of the mount that shows `path` below `dir`, from there down.
 Result<UniqueFd> clone_tree(int dir, const char* path, bool whole, const std::string& what) {
@@ -41,11 +40,9 @@ Result<> make_directories(const std::string& path) {
   return ok();
 }
 
-// One character for most, two for the rest: fsconfig takes 255 bytes for all lower layers together.
-std::string layer_name(std::size_t n) {
-  if (n < kNames.size()) return std::string(1, kNames[n]);
-  return {kNames[n / kNames.size() - 1], kNames[n % kNames.size()]};
-}
+// One byte each, beyond ASCII, where none means anything to overlayfs: fsconfig takes 255 bytes for all lower layers
+// together, which are 128 names and 127 colons.
+std::string layer_name(std::size_t n) { return std::string(1, static_cast<char>(0x80 + n)); }
 
 }  // namespace
 

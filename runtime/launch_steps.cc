@@ -3,6 +3,7 @@
 #include <linux/ioprio.h>
 #include <linux/memfd.h>
 #include <sched.h>
+#include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -29,7 +30,10 @@ constexpr int kSeals = F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE;
 // kernel lets nobody trace or look into a process whose executable its tracer may not read.  memfd_create(2), ptrace(2)
 Result<UniqueFd> sealed(const char* name, std::string_view bytes, bool program, bool newer) {
   const unsigned flags = MFD_CLOEXEC | MFD_ALLOW_SEALING | (program && newer ? MFD_EXEC : 0);
-  UniqueFd file(TRY(check(sys::memfd_create(name, flags), "memfd_create", name)));
+  const long made = sys::memfd_create(name, flags);
+  if (made == -EACCES)
+    return os_error("memfd_create", name, Errno(made)).advise("sysctl vm.memfd_noexec=1 allows it to those who ask");
+  UniqueFd file(TRY(check(made, "memfd_create", name)));
   TRY(fs::write_all(file.get(), bytes, name));
   if (program) TRY(check(sys::fchmod(file.get(), 0111), "fchmod", name));
   const int seals = kSeals | (program && newer ? F_SEAL_EXEC : 0);
@@ -56,6 +60,7 @@ Result<> Launch::perform(const LeaseIds&) {
 Result<> Launch::perform(const MakeStorage&) {
   const UniqueFd all = TRY(containers_.store().containers());
   storage_ = TRY(fs::make_and_open_directory(all.get(), claim_.id, 0700));
+  TRY(check(sys::flock(storage_.get(), LOCK_EX | LOCK_NB), "flock", "the container's storage"));
   TRY(check(sys::mkdirat(storage_.get(), "upper", 0755), "mkdir", "upper"));
   TRY(check(sys::mkdirat(storage_.get(), "work", 0700), "mkdir", "work"));
   return ok();
@@ -104,7 +109,6 @@ Result<> Launch::perform(const CloneChild& step) {
   child_socket_ = UniqueFd(ends[1]);
   ChildStart start;
   start.socket = child_socket_.get();
-  start.host_socket = socket_.get();
   start.stage = stage_.get();
   start.plan = stage_plan_.get();
   for (int i = 0; i < 3; ++i) start.stdio[i] = child_stdio_[i].get();
@@ -175,7 +179,9 @@ Result<> Launch::perform(const HandOver&) {
   part->cmsg_type = SCM_RIGHTS;
   part->cmsg_len = CMSG_LEN(count * sizeof(int));
   std::memcpy(CMSG_DATA(part), fds, count * sizeof(int));
-  TRY(check(sys::sendmsg(socket_.get(), &message, MSG_NOSIGNAL), "sendmsg", "to the stage"));
+  const long sent = sys::sendmsg(socket_.get(), &message, MSG_NOSIGNAL);
+  if (sent == -EPIPE || sent == -ECONNRESET) return ended_early();
+  TRY(check(sent, "sendmsg", "to the stage"));
   mounts_.clear();
   return ok();
 }

@@ -14,6 +14,8 @@ namespace convox::runtime {
 
 enum class Phase { kCreating, kRunning, kStopped };
 
+inline constexpr int kUnknownStatus = -1;
+
 struct Record {
   std::string id, app, service, release;
   std::vector<std::string> command;  // as the user wrote it
@@ -21,7 +23,7 @@ struct Record {
   std::string boot_id;              // process ids of another boot mean nothing
   int pid = 0;                      // of the container's PID 1, once it runs
   std::int64_t started = 0;         // seconds since 1970
-  int status = 0;                   // exit status, once stopped
+  int status = 0;                   // exit status, once stopped; kUnknownStatus if nobody was there to see it
   std::string cgroup;               // below the hierarchy's root
   std::vector<std::string> layers;  // chain ids that it stands on: not to be swept away
   bool keep = false;

@@ -29,6 +29,7 @@ constexpr std::size_t kSafeWrite = 4096;
 class Stream {
  public:
   Stream() = default;
+  // `closed_at_end` is our end of the container's pipe; a terminal has none, for it has two directions.
   Stream(int from, int to, UniqueFd* closed_at_end) : from_(from), to_(to), closes_(closed_at_end) {}
 
   [[nodiscard]] bool open() const { return from_ >= 0; }
@@ -78,13 +79,14 @@ class Stream {
   // terminal, EIO say that the other one is gone, and that is nobody's failure. Of any other the user must hear: half
   // of an output, or of an input, looks like the whole of it.
   void end(long result) {
-    if (result < 0 && result != -EPIPE && result != -EIO) error_ = Errno(result);
+    const bool gone = result == -EPIPE || (result == -EIO && !closes_);
+    if (result < 0 && !gone) error_ = Errno(result);
     close();
   }
 
   int from_ = -1, to_ = -1;
   Errno error_;
-  UniqueFd* closes_ = nullptr;  // our end of the container's stream
+  UniqueFd* closes_ = nullptr;  // our end of the container's pipe; a terminal's both directions share theirs
   std::array<char, 65536> buffer_;
   std::size_t begin_ = 0, end_ = 0;
 };

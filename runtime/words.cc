@@ -325,6 +325,14 @@ struct Explain {
           Error::Kind::kInvalid, EINVAL, cat("\"", user, "\" is no user, or the image's passwd is no file"), {}};
     return other("look_up");
   }
+  Error operator()(const stage::MountNew& step) const {
+    Error said = other("fsopen");
+    // A user namespace may have a new /proc and /sys only where the host's show all they have.  mount_namespaces(7)
+    if (error.value == EPERM && plan.config.namespaces.user)
+      said.advice = cat("where the ", plan.stage.view(step.type),
+                        " of this host is itself covered or masked, as in a container, ", "--userns host may work");
+    return said;
+  }
   Error operator()(const stage::Verify&) const {
     if (difference == stage::Difference::kNone) return other("openat");
     return Error{Error::Kind::kSystem, error.value, std::string(difference_text(difference)), {}};

@@ -19,17 +19,23 @@ constexpr std::size_t kLargestLog = 16u << 20;
 
 Error no_such(std::string_view noun, std::string_view name) { return not_found(cat("no such ", noun, ": ", name)); }
 
-bool exists(int dir, const std::string& name) {
+// "Not there" is an answer, on which records are made and logs removed; "cannot be told" is an error.
+Result<bool> exists(int dir, const std::string& name) {
   struct stat st {};
-  return sys::newfstatat(dir, name.c_str(), &st, AT_SYMLINK_NOFOLLOW) == 0;
+  const long rc = sys::newfstatat(dir, name.c_str(), &st, AT_SYMLINK_NOFOLLOW);
+  if (rc == -ENOENT || rc == -ENOTDIR) return false;
+  TRY(check(rc, "stat", name));
+  return true;
 }
 
-bool same_file(int one, int dir, const std::string& name) {
+Result<bool> same_file(int one, int dir, const std::string& name) {
   struct stat a {};
   struct stat b {};
-  return sys::newfstatat(one, "", &a, AT_EMPTY_PATH) == 0 &&
-         sys::newfstatat(dir, name.c_str(), &b, AT_SYMLINK_NOFOLLOW) == 0 && a.st_ino == b.st_ino &&
-         a.st_dev == b.st_dev;
+  TRY(check(sys::newfstatat(one, "", &a, AT_EMPTY_PATH), "stat", name));
+  const long rc = sys::newfstatat(dir, name.c_str(), &b, AT_SYMLINK_NOFOLLOW);
+  if (rc == -ENOENT) return false;
+  TRY(check(rc, "stat", name));
+  return a.st_ino == b.st_ino && a.st_dev == b.st_dev;
 }
 
 Result<UniqueFd> open_directory(int dir, const std::string& name) {
@@ -38,7 +44,7 @@ Result<UniqueFd> open_directory(int dir, const std::string& name) {
 
 // Where it is new, its name must survive a crash as well as what will be written into it.  fsync(2)
 Result<UniqueFd> make_directory(int dir, const std::string& name) {
-  const bool fresh = !exists(dir, name);
+  const bool fresh = !TRY(exists(dir, name));
   UniqueFd made = TRY(fs::make_and_open_directory(dir, name, 0700));
   if (fresh) TRY(check(sys::fsync(dir), "fsync", cat("the directory of ", name)));
   return made;
@@ -90,7 +96,7 @@ Result<Record> find_one(int app, std::string_view text) {
   for (const char letter : text) wanted += static_cast<char>(letter >= 'a' && letter <= 'z' ? letter - 32 : letter);
   const auto folder = TRY(folder_of<Record>(app));
   if (!folder || wanted.empty()) return no_such(Record::kNoun, text);
-  if (is_id(Record::kKind, wanted) && exists(folder->get(), cat(wanted, kRecordEnd)))
+  if (is_id(Record::kKind, wanted) && TRY(exists(folder->get(), cat(wanted, kRecordEnd))))
     return read_one<Record>(folder->get(), wanted);
   std::vector<std::string> matches;
   for (std::string& id : TRY(ids<Record>(folder->get())))
@@ -107,7 +113,7 @@ Result<UniqueFd> place(int app, Record& record) {
   for (const Record& other : TRY(read_all<Record>(app))) record.number = std::max(record.number, other.number);
   ++record.number;
   do record.id = new_id(Record::kKind);
-  while (exists(folder.get(), cat(record.id, kRecordEnd)));
+  while (TRY(exists(folder.get(), cat(record.id, kRecordEnd))));
   return folder;
 }
 
@@ -129,8 +135,8 @@ Result<> sweep_logs(int builds) {
   for (const std::string& name : TRY(fs::list(builds))) {
     if (!name.ends_with(kLogEnd)) continue;
     const std::string id = name.substr(0, name.size() - kLogEnd.size());
-    if (!exists(builds, cat(id, kRecordEnd)) && !exists(builds, cat(id, kRecordEnd, ".bad")))
-      TRY(fs::remove_tree(builds, name));
+    if (TRY(exists(builds, cat(id, kRecordEnd))) || TRY(exists(builds, cat(id, kRecordEnd, ".bad")))) continue;
+    TRY(fs::remove_tree(builds, name));
   }
   return ok();
 }
@@ -157,7 +163,7 @@ Result<AppLock> App::lock() const {
   AppLock held(TRY(open_directory(directory_.get(), ".")));
   TRY(convox::lock(held.directory_.get(), LockKind::kExclusive, cat("app ", name_)));
   // While we waited the app may have been deleted, and made again under the same name.
-  if (!same_file(directory_.get(), apps_.get(), name_)) return no_such("app", name_);
+  if (!TRY(same_file(directory_.get(), apps_.get(), name_))) return no_such("app", name_);
   TRY(sweep(directory_.get()), "cleaning up app ", name_);
   if (const auto releases = TRY(folder_of<Release>(directory_.get()))) TRY(sweep(releases->get()));
   if (const auto builds = TRY(folder_of<BuildRecord>(directory_.get()))) {
@@ -260,7 +266,7 @@ Result<std::vector<std::string>> AppStore::names() const {
   if (!TRY(has_apps())) return names;
   const UniqueFd all = TRY(apps());
   for (const std::string& name : TRY(fs::list(all.get()), "apps"))
-    if (is_name(name) && exists(all.get(), cat(name, "/", kAppRecord))) names.push_back(name);
+    if (is_name(name) && TRY(exists(all.get(), cat(name, "/", kAppRecord)))) names.push_back(name);
   return names;
 }
 
@@ -270,7 +276,7 @@ Result<App> AppStore::find(std::string_view name) const {
   auto directory = open_directory(all.get(), std::string(name));
   if (!directory && directory.error().code == ENOENT) return no_such("app", name);
   if (!directory) return std::move(directory).error();
-  if (!exists(directory->get(), kAppRecord)) return no_such("app", name);
+  if (!TRY(exists(directory->get(), kAppRecord))) return no_such("app", name);
   return App(std::string(name), std::move(all), *std::move(directory));
 }
 
@@ -281,7 +287,7 @@ Result<App> AppStore::create(std::string_view name) const {
   const UniqueFd gate = TRY(lock_list(all.get()));
   TRY(sweep(all.get()));
   UniqueFd directory = TRY(make_directory(all.get(), std::string(name)));
-  if (exists(directory.get(), kAppRecord)) return invalid(cat("app already exists: ", name));
+  if (TRY(exists(directory.get(), kAppRecord))) return invalid(cat("app already exists: ", name));
   TRY(sweep(directory.get()));
   TRY(write_app(directory.get(), ""));
   return App(std::string(name), std::move(all), std::move(directory));

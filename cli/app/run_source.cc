@@ -92,7 +92,8 @@ Result<> find_image(Search& search) {
 // Later entries win, so the app's own words come last. (Convox: provider/k8s/helpers.go)
 Result<> fill_environment(Search& search) {
   RunSource& source = search.source;
-  source.environment = {{"RACK", TRY(rack_name())},
+  const std::string rack = TRY(rack_name());
+  source.environment = {{"RACK", rack},
                         {"APP", source.app},
                         {"RELEASE", source.release.id},
                         {"BUILD", source.release.build},

@@ -336,3 +336,32 @@ Test(run, forgets_what_it_wrote) {
   EXPECT_TEXT(app.convox({"run", "web", "cat README; ls bin /new"}).out,
               "an app for tests\nbin:\nnot-executable\ntask\n");
 }
+
+// A layer each for what a Dockerfile's lines made: the overlay takes so many, and says so for more.
+Test(run, stacks_as_many_layers_as_it_promises) {
+  REQUIRE(kNeeds);
+  for (const std::size_t count : {127, 128}) {
+    Image image = testbox_image();
+    while (image.layers.size() < count)
+      image.layers.push_back({.entries = {file("app/top", convox::cat(image.layers.size() + 1)),
+                                          file(convox::cat("app/layer", image.layers.size() + 1), "")},
+                              .compression = Compression::kNone});
+    App app(image);
+    const Ran ran = app.convox({"run", "web", "cat top; ls | grep -c layer"});
+    if (count == 127) {
+      EXPECT_TEXT(ran.out, "127125\n");
+      EXPECT_TEXT(ran.err, "");
+    } else {
+      EXPECT_STATUS(ran, 125);
+      EXPECT_CONTAINS(ran.err, "the image has 128 layers; overlayfs takes 127 in one mount");
+    }
+    EXPECT_NOTHING_LEFT(app);
+  }
+}
+
+Test(run, becomes_the_images_user) {
+  REQUIRE(kNeeds);
+  App app(testbox_image_with({}, R"({"Env":["PATH=/bin"],"User":"app:staff"})"));
+  EXPECT_TEXT(app.convox({"run", "web", "echo $(id -u):$(id -G)"}).out, "1000:50\n");
+  EXPECT_TEXT(app.convox({"run", "--user", "root", "web", "echo $(id -u):$(id -G)"}).out, "0:0\n");
+}

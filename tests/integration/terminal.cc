@@ -60,13 +60,27 @@ Test(terminal, control_keys_are_the_containers) {
   EXPECT_STATUS(shell.wait(), 128 + SIGTERM);
 }
 
+Test(terminal, control_keys_go_to_the_command_and_not_to_its_init) {
+  REQUIRE(kNeeds);
+  App app(testbox_image(), "    init: true\n");
+  Program shell = app.start_convox({"run", "web", "testbox", "tell-signals"}, {.terminal = true});
+  cr_expect(shell.expect("ready"));
+  shell.type("\x03");
+  cr_expect(shell.expect("SIGINT"));
+  shell.resize(50, 132);
+  cr_expect(shell.expect("SIGWINCH"));
+  shell.signal(SIGTERM);
+  EXPECT_STATUS(shell.wait(), 128 + SIGTERM);
+  EXPECT_NOTHING_LEFT(app);
+}
+
 Test(terminal, runs_a_shell) {
   REQUIRE(kNeeds);
   App app;
   Program shell = app.start_convox({"run", "web", "sh"}, {.terminal = true});
   shell.type("echo $((6*7))\n");
   cr_expect(shell.expect("42"));
-  shell.type("echo sleeping; sleep 1000\n");
+  shell.type("sh -c 'echo sleeping; exec sleep 1000'\n");  // who says so is in the foreground by then
   cr_expect(shell.expect("sleeping\r\n"));
   shell.type("\x03");
   shell.type("echo sta''tus=$?\n");

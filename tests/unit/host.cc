@@ -53,6 +53,11 @@ Test(host, status_gives_the_effective_ids_and_both_capability_sets) {
   cr_assert_eq(host.effective_capabilities, 0x1ffffffffffULL);
   cr_assert_eq(host.bounding_capabilities, 0xa80425fbULL);
   cr_assert(host.seccomp_filters);
+  cr_assert(host.own_proc);
+  parse_status(cat("Pid:\t", sys::getpid(), "\n"), host);
+  cr_assert(host.own_proc);
+  parse_status(cat("Pid:\t", sys::getpid() + 1, "\n"), host);  // the /proc of another PID namespace
+  cr_assert(not host.own_proc);
   parse_status("Seccomp:\t0\n", host);
   cr_assert(not host.seccomp_filters);
 }

@@ -154,16 +154,30 @@ Test(launch_plan, what_cannot_be_had_is_refused_and_never_left_out) {
   config.argv = {};
   expect_text(refused(config), "no command given, and the image has none");
   config = simple();
-  config.layers.assign(110, std::string(64, 'a'));
-  expect_text(refused(config), "the image has 110 layers; overlayfs takes 109 in one mount");
+  config.layers.assign(128, std::string(64, 'a'));
+  expect_text(refused(config), "the image has 128 layers; overlayfs takes 127 in one mount");
   config = simple();
   config.directory = "app";
   expect_text(refused(config), "working directory \"app\" is not an absolute path");
-  for (const char* target : {"/", "/proc", "/proc/sys", "/sys", "/dev"}) {
+  // A volume there would hide what is masked, and masks what is not there are passed over.
+  const struct {
+    const char *written, *meant;
+  } reserved[] = {{"/", "/"},       {"/proc", "/proc"},          {"//proc/", "/proc"}, {"/proc/sys", "/proc/sys"},
+                  {"/sys", "/sys"}, {"/sys/fs//x", "/sys/fs/x"}, {"/dev", "/dev"},     {"/dev/pts", "/dev/pts"}};
+  for (const auto& [written, meant] : reserved) {
     config = simple();
-    config.volumes.push_back({"/srv", target});
-    expect_text(refused(config), cat("a volume cannot be mounted at ", target));
+    config.volumes.push_back({"/srv", written});
+    expect_text(refused(config), cat("a volume cannot be mounted at ", meant));
+    config = simple();
+    config.tmpfs.push_back({written, 0});
+    expect_text(refused(config), cat("a tmpfs cannot be mounted at ", meant));
+    config = simple();
+    config.own_volumes.emplace_back(written);
+    expect_text(refused(config), cat("a volume of the image cannot be mounted at ", meant));
   }
+  config = simple();
+  config.volumes.push_back({"/srv", "/etc/../proc"});
+  expect_text(refused(config), "volume \"/etc/../proc\" has a \"..\" in it");
   config = simple();
   config.env = {"=x"};
   cr_assert(refused(config) != "accepted");

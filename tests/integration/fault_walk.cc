@@ -1,0 +1,320 @@
+// Does a launch end well when any one of its system calls fails, or anybody in it dies?
+//
+// A clean run of a MODE=faults convox tells of each call that it makes (runtime/base/faults.h). Then it is started
+// again and again, with each one of these calls failing (ENOMEM, EPERM) or killing its caller, in the host side, the
+// child and the stage. Each run must
+//   - either fail, with one line that says why and nothing on standard output, or start the payload confined exactly as
+//     in the clean run: never weaker
+//   - end in time
+//   - leave nothing; after a kill of the host side, nothing after the next convox command
+//
+// Workers walk side by side, each in private namespaces, where its census sees nothing of the others. They are this
+// program again: `fault_walk worker ...`. CONVOX_FAULT_WALK="EINTR EIO" tries these faults at
+// each call instead.
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <map>
+
+#include "runtime/base/cat.h"
+#include "tests/support/needs.h"
+#include "tests/support/sandbox.h"
+
+using namespace convox::test;
+using convox::cat;
+
+namespace {
+
+constexpr int kWorkers = 3;  // a run waits about as long as it computes, so more than processors
+constexpr std::size_t kEverySeventh = 7;
+constexpr std::chrono::seconds kHang{20};
+constexpr std::chrono::seconds kLongestWalk{580};  // scripts/run-tests gives a program ten minutes
+constexpr const char* kWithInit = "with-init";
+constexpr int kKilled = 128 + SIGKILL, kTrapped = 128 + SIGILL;
+
+// --- what is walked
+struct Form {
+  const char* name;
+  std::vector<std::string> flags;
+  std::string_view service = "web";
+  bool terminal = false;
+  std::size_t step = kEverySeventh;
+};
+const Form kForms[] = {
+    {.name = "plain", .flags = {}, .step = 1},
+    {.name = "terminal", .flags = {}, .terminal = true},
+    {.name = "volume", .flags = {"--volume", "./data:/data", "--volume", "./convox.yml:/manifest:ro"}},
+    {.name = "host", .flags = {"--network", "host", "--userns", "host"}},
+    {.name = "init", .flags = {}, .service = kWithInit},
+    {.name = "filter", .flags = {"--cap-drop", "ALL", "--cap-add", "SYS_CHROOT", "--read-only"}},
+};
+
+struct Point {
+  std::string who, call;
+  int number = 0;  // the so many-th of this name in this process
+  [[nodiscard]] std::string fault(std::string_view what) const { return cat(who, ":", call, ":", number, ":", what); }
+};
+
+std::vector<std::string> split(const std::string& text, char separator) {
+  std::vector<std::string> list;
+  for (std::size_t at = 0; at < text.size();) {
+    const std::size_t end = std::min(text.find(separator, at), text.size());
+    list.push_back(text.substr(at, end - at));
+    at = end + 1;
+  }
+  return list;
+}
+std::vector<std::string> lines(const std::string& text) { return split(text, '\n'); }
+
+// From the log of a clean run, a line "WHO CALL" for each call.
+std::vector<Point> points_in(const std::string& log) {
+  std::map<std::string, int> seen;
+  std::vector<Point> points;
+  for (const std::string& line : lines(log)) {
+    const std::size_t blank = line.find(' ');
+    points.push_back({line.substr(0, blank), line.substr(blank + 1), ++seen[line]});
+  }
+  return points;
+}
+
+// What differs from one start to the next and says nothing about confinement: names and numbers of this container, and
+// the inodes of its pipes and namespaces. (That a namespace is not the host's is for others to test.)
+std::string masked(const std::string& confinement) {
+  std::string text;
+  for (std::string line : lines(confinement)) {
+    std::erase(line, '\r');
+    for (const char* key : {"hostname=", "env=HOSTNAME="})
+      if (line.starts_with(key)) line = cat(key, "<id>");
+    if (line.starts_with("uid_map=") || line.starts_with("gid_map=")) line = line.substr(0, line.find_first_of(" \t"));
+    if (const std::size_t inode = line.find(":["); inode != std::string::npos) line.resize(inode);
+    text += line + "\n";
+  }
+  return text;
+}
+
+// --- one walker: a box with an image that is ready
+class Walker {
+ public:
+  Walker() {
+    box_.add_testbox_app();
+    box_.write("convox.yml", read_file(box_.app() + "/convox.yml") +
+                                 "  with-init:\n    image: oci:image\n    command: sleep 60\n    init: true\n");
+    box_.write("data/file", "of the host\n");
+    first_ = box_.convox({"run", "web", "testbox", "exit", "0"});  // makes the release, imports the image
+  }
+  [[nodiscard]] const Ran& first() const { return first_; }
+  [[nodiscard]] const std::string& directory() const { return box_.path(); }
+
+  // A clean run, to which the others of this form are compared.
+  Ran begin(const Form& form) {
+    form_ = &form;
+    Ran clean = start({}).wait();
+    reference_ = masked(clean.out);
+    box_.remember();
+    return clean;
+  }
+
+  // What the calls of a clean run are: a line "WHO CALL" for each.
+  std::string log() {
+    const std::string path = box_.path() + "/log";
+    start({}, {"/bin/bash", "-c", "exec 1000>\"$0\" \"$@\"", path}).wait();
+    std::string text = read_file(path);
+    unlink(path.c_str());
+    return text;
+  }
+
+  // Runs with the fault, and prints what is wrong with the end of it.
+  void visit(const Point& point, const std::string& what) {
+    ++runs;
+    const Ran ran = start(point.fault(what)).wait();
+    const bool host_killed = point.who == "host" && ran.status == kKilled;
+    std::string wrong;
+    if (ran.status == kTimedOut) {
+      ++hangs;
+      wrong = "hangs";
+    } else if (ran.status == 0) {
+      wrong = difference(set_of(reference_), set_of(masked(ran.out)));
+      weaker += !wrong.empty();
+    } else {
+      wrong = host_killed ? check_output(ran, true) : check_failure(ran, point, what);
+    }
+    // A killed host side cannot clean up, and one whose clean-up failed says so: the next command does it.
+    const bool may_leave = host_killed || cat(ran.out, ran.err).find("removing container ") != std::string::npos;
+    wrong += check_leftovers(may_leave);
+    while (waitpid(-1, nullptr, WNOHANG) > 0) {  // the orphans that a killed host side bequeathed to us
+    }
+    if (wrong.empty()) return;
+    ++defects;
+    printf("DEFECT %s %s: status %d: %s\n  stderr: %s\n", form_->name, point.fault(what).c_str(), ran.status,
+           wrong.c_str(), ran.err.c_str());
+    fflush(stdout);
+  }
+
+  // A call that never returns: the launch has a deadline of a minute, too long to wait for here, but a signal ends it
+  // at once.
+  std::string stall(const std::string& fault) {
+    Program convox = start(fault);
+    sleep(1);
+    convox.signal(SIGTERM);
+    const auto told = std::chrono::steady_clock::now();
+    const Ran ran = convox.wait();
+    std::string wrong = check_leftovers(false);
+    if (ran.status != 128 + SIGTERM) wrong += cat("status ", ran.status, ": ", ran.err);
+    if (std::chrono::steady_clock::now() - told > std::chrono::seconds(5)) wrong += "it takes its time";
+    return wrong;
+  }
+
+  int runs = 0, leftovers = 0, hangs = 0, weaker = 0, defects = 0;
+
+ private:
+  static Census set_of(const std::string& text) {
+    const auto list = lines(text);
+    return {list.begin(), list.end()};
+  }
+
+  Program start(const std::string& fault, std::vector<std::string> argv = {}) {
+    argv.insert(argv.end(), {Sandbox::faults_build() + "/convox", "run"});
+    argv.insert(argv.end(), form_->flags.begin(), form_->flags.end());
+    argv.insert(argv.end(), {std::string(form_->service), "testbox", "confinement"});
+    Start how{.environment = {"NO_COLOR=1"}, .terminal = form_->terminal, .limit = kHang};
+    if (!fault.empty()) how.environment.push_back("CONVOX_FAULT=" + fault);
+    return box_.start(std::move(argv), std::move(how));
+  }
+
+  std::string check_leftovers(bool after_next_command) {
+    std::string wrong, left = box_.leftovers();
+    if (!left.empty() && after_next_command) {
+      const Ran next = box_.convox({"gc"});
+      if (next.status != 0) wrong = cat("\nthe next command fails: ", next.err);
+      left = box_.leftovers();
+    }
+    if (left.empty()) return wrong;
+    ++leftovers;
+    box_.convox({"gc"});
+    box_.remember();
+    return cat(wrong, "\nleft behind:\n", left);
+  }
+
+  // Standard output of a run that failed: nothing, or the whole of it if the payload had run; a part if it was killed
+  // meanwhile.
+  std::string check_output(const Ran& ran, bool may_be_cut) const {
+    std::string out = masked(ran.out);
+    if (form_->terminal) out.resize(std::min(out.find("ERROR: "), out.size()));  // the message is there, too
+    if (out.empty() || out == reference_) return {};
+    if (!ran.out.ends_with('\n')) out.resize(out.rfind('\n', out.size() - 2) + 1);  // a masked line is a whole one
+    if (may_be_cut && reference_.starts_with(out)) return {};
+    return cat("says on stdout:\n", out);
+  }
+
+  std::string check_failure(const Ran& ran, const Point& point, const std::string& what) const {
+    // Once the stage has said that it is ready, nobody can tell its death from the payload's.
+    const bool ready = form_->service == kWithInit || point.call == "seccomp" || point.call == "execve";
+    if (what == "kill" && point.who == "stage" && ready && (ran.status == kKilled || ran.status == kTrapped))
+      return check_output(ran, true);
+    const bool not_executable =
+        ran.status == 126 && (point.call == "execve" || point.call == "faccessat2" || point.call == "statx");
+    if (ran.status != 125 && !not_executable) return "not the status of a failure of ours";
+    // On a terminal the message may follow half a line of the payload's.
+    std::string message = form_->terminal ? ran.out.substr(std::min(ran.out.find("ERROR: "), ran.out.size())) : ran.err;
+    for (const std::string& line : lines(ran.err))
+      if (!line.starts_with("ERROR: ") && !line.starts_with("WARNING: ")) return "a line that is no message";
+    const std::size_t first = message.find("ERROR: ");
+    if (first == std::string::npos || message.find("ERROR: ", first + 1) != std::string::npos) return "not one error";
+    // What broke after the start may have cut the output off: then the message says so.
+    const bool ran_already =
+        message.find("running ") != std::string::npos || message.find("is incomplete") != std::string::npos;
+    return check_output(ran, ran_already);
+  }
+
+  const Form* form_ = nullptr;
+  Sandbox box_;
+  Ran first_;
+  std::string reference_;
+};
+
+// `worker NUMBER LOGS`: visits the points whose turn it is in every form. Its last line is for the test.
+int work(std::size_t number, const std::string& logs) {
+  const char* asked = getenv("CONVOX_FAULT_WALK");
+  const std::vector<std::string> faults = split(asked ? asked : "ENOMEM EPERM kill", ' ');
+  Walker walker;
+  for (const Form& form : kForms) {
+    walker.begin(form);
+    const std::vector<Point> points = points_in(read_file(cat(logs, "/", form.name)));
+    for (std::size_t turn = number; turn * form.step < points.size(); turn += kWorkers)
+      for (const std::string& fault : faults) walker.visit(points[turn * form.step], fault);
+  }
+  printf("walked %d %d %d %d %d\n", walker.runs, walker.leftovers, walker.hangs, walker.weaker, walker.defects);
+  return 0;
+}
+
+constexpr Needs kNeeds = Root | CgroupV2 | UserNamespaces | PrivateNamespaces;
+
+void require_fault_build() {
+  if (access((Sandbox::faults_build() + "/convox").c_str(), X_OK) != 0) cr_skip("needs a build with MODE=faults");
+}
+
+}  // namespace
+
+Test(fault_walk, ends_well_whatever_fails) {
+  REQUIRE(kNeeds);
+  require_fault_build();
+  if (getenv("CONVOX_TEST_SLOWNESS")) cr_skip("needs a real processor: thousands of containers are started");
+  Walker walker;
+  EXPECT_STATUS(walker.first(), 0);
+  const std::string logs = walker.directory() + "/logs";
+  std::size_t points = 0;
+  for (const Form& form : kForms) {
+    EXPECT_STATUS(walker.begin(form), 0);
+    const std::string log = walker.log();
+    write_file(cat(logs, "/", form.name), log);
+    points += (points_in(log).size() + form.step - 1) / form.step;
+  }
+  cr_expect(points > 500, "the log of the calls holds %zu lines only", points);
+
+  char self[4096] = {};
+  cr_assert(readlink("/proc/self/exe", self, sizeof self - 1) > 0);
+  std::vector<Program> workers;
+  for (int number = 0; number < kWorkers; ++number) {
+    Start how{.argv = {getenv("CONVOX_PRIVATE_PROGRAM"), self, "worker", cat(number), logs}, .limit = kLongestWalk};
+    for (char** variable = environ; *variable; ++variable)
+      if (strncmp(*variable, "BXF", 3) != 0) how.environment.emplace_back(*variable);  // or it is taken for a test
+    workers.emplace_back(how);
+  }
+  int total[5] = {};
+  for (Program& worker : workers) {
+    const Ran ran = worker.wait();
+    const std::size_t last = std::min(ran.out.rfind("walked "), ran.out.size());
+    int counts[5] = {};
+    const int read = sscanf(ran.out.c_str() + last, "walked %d %d %d %d %d", &counts[0], &counts[1], &counts[2],
+                            &counts[3], &counts[4]);
+    cr_expect(ran.status == 0 && read == 5, "a worker ended with status %d: %s", ran.status, ran.err.c_str());
+    cr_expect(counts[4] == 0, "%s", ran.out.substr(0, last).c_str());
+    for (int i = 0; i < 5; ++i) total[i] += counts[i];
+  }
+  fprintf(stderr, "fault walk: %zu points, %d runs, leftovers %d, hangs %d, weaker starts %d\n", points, total[0],
+          total[1], total[2], total[3]);
+}
+
+// In the child, and in the stage before and after its filter.
+Test(fault_walk, ends_a_launch_that_stalls_at_a_signal) {
+  REQUIRE(kNeeds);
+  require_fault_build();
+  Walker walker;
+  EXPECT_STATUS(walker.begin(kForms[0]), 0);
+  for (const char* fault : {"child:execveat:1:stall", "stage:fsopen:1:stall", "stage:execve:1:stall"})
+    EXPECT_TEXT(cat(fault, ": ", walker.stall(fault)), cat(fault, ": "));
+}
+
+// Criterion's, but for the workers.
+int main(int argc, char** argv) {
+  if (argc == 4 && std::string_view(argv[1]) == "worker") return work(std::strtoul(argv[2], nullptr, 10), argv[3]);
+  criterion_test_set* tests = criterion_initialize();
+  int status = 0;
+  if (criterion_handle_args(argc, argv, true)) status = criterion_run_all_tests(tests) ? 0 : 1;
+  criterion_finalize(tests);
+  return status;
+}

@@ -26,7 +26,7 @@ common   := -std=c++20 -I. -MMD -MP $(warnings) $(hardened) -ffunction-sections 
 flags_release  := -O2 -D_FORTIFY_SOURCE=3 -D_GLIBCXX_ASSERTIONS
 flags_debug    := -O0 -g -D_GLIBCXX_ASSERTIONS
 flags_faults   := -O2 -D_GLIBCXX_ASSERTIONS -DCONVOX_FAULTS
-flags_asan     := -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all
+flags_asan     := -O1 -g -D_GLIBCXX_ASSERTIONS -fsanitize=address,undefined -fno-sanitize-recover=all
 flags_coverage := -O0 -g --coverage
 host_flags := $(common) -fno-exceptions -fno-rtti $(flags_$(MODE))
 # Criterion's Test() holds a try, so tests have exceptions; what they judge has none. A fixture names only the fields it is about.
@@ -136,16 +136,20 @@ $(BUILD)/tests/support/testbox.o: test_flags := $(common) $(flags_release)
 $(BUILD)/tests/testbox: $(BUILD)/tests/support/testbox.o
 	$(Q)$(CXX) -static $^ -o $@
 
-.PHONY: programs-for-tests faults-build test test-unit test-integration test-vm compare-unpack census bench
+.PHONY: programs-for-tests faults-build unit-tests test test-unit test-integration test-vm compare-unpack census bench
 programs-for-tests: all faults-build $(integration_tests) $(BUILD)/tests/testbox
 faults-build:
 	+$(Q)$(submake) MODE=faults all
 
+unit-tests: $(unit_tests)
+
+# Unit tests run with the address and undefined behaviour sanitisers, programs as they are installed (tests/README.md says why).
 test: ## install what tests need, run all of them (in a VM what this host cannot)
 	$(Q)scripts/install-deps build test
-	+$(Q)$(submake) programs-for-tests $(unit_tests)
-	$(Q)scripts/run-tests $(BUILD) unit integration vm
-test-unit: $(unit_tests) ## tests without root and kernel
+	+$(Q)$(submake) MODE=asan unit-tests
+	+$(Q)$(submake) programs-for-tests
+	$(Q)CONVOX_UNIT_BUILD=build/asan scripts/run-tests $(BUILD) unit integration vm
+test-unit: unit-tests ## tests without root and kernel; MODE=asan: with sanitisers
 	$(Q)scripts/run-tests $(BUILD) unit
 test-integration: programs-for-tests ## the built programs on this kernel, as root
 	$(Q)scripts/run-tests $(BUILD) integration

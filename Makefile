@@ -63,13 +63,18 @@ $(BUILD)/tests/%.o: tests/%.cc $(stamp)
 	@mkdir -p $(@D)
 	$(Q)$(CXX) $(test_flags) -c $< -o $@
 
+# What is made of a folder is made anew when a source goes, not only when one changes.
+define made_of
+$(eval $(call remember,$(1).list,$(2)))
+$(BUILD)/$(1): $(2) $(BUILD)/$(1).list
+endef
 libraries := $(BUILD)/libcli.a $(BUILD)/libimage.a $(BUILD)/libconvox.a
-$(BUILD)/libconvox.a: $(call objects,$(library_sources))
-$(BUILD)/libcli.a: $(call objects,$(cli_sources))
-$(BUILD)/libimage.a: $(call objects,$(image_sources))
-$(BUILD)/libsupport.a: $(call objects,$(support_sources))
+$(eval $(call made_of,libconvox.a,$(call objects,$(library_sources))))
+$(eval $(call made_of,libcli.a,$(call objects,$(cli_sources))))
+$(eval $(call made_of,libimage.a,$(call objects,$(image_sources))))
+$(eval $(call made_of,libsupport.a,$(call objects,$(support_sources))))
 $(BUILD)/%.a:
-	$(Q)rm -f $@ && ar rcs $@ $^
+	$(Q)rm -f $@ && ar rcs $@ $(filter %.o,$^)
 
 # --- the stage: C++ on static musl, without libstdc++'s library, heap or exceptions (runtime/stage/README.md) ---------
 arch := $(shell uname -m)
@@ -84,16 +89,17 @@ stage_flags := -std=c++20 -I. -MMD -MP $(warnings) -Os -fPIE -fno-exceptions -fn
 $(BUILD)/runtime/stage/%.o: runtime/stage/%.cc $(stamp)
 	@mkdir -p $(@D)
 	$(Q)$(CXX) $(stage_flags) -c $< -o $@
-$(BUILD)/stage.elf: $(call objects,$(wildcard runtime/stage/*.cc))
+$(eval $(call made_of,stage.elf,$(call objects,$(wildcard runtime/stage/*.cc))))
+$(BUILD)/stage.elf:
 	$(Q)$(CXX) -nostdlib -static-pie -Wl,--no-dynamic-linker,--gc-sections,-z,relro,-z,now,-z,noexecstack,--build-id=none,-Map=$(BUILD)/stage.map \
-	  $(musl)/rcrt1.o $(musl)/crti.o $^ $(musl)/libc.a $(shell $(CXX) -print-libgcc-file-name) $(musl)/crtn.o -s -o $@
+	  $(musl)/rcrt1.o $(musl)/crti.o $(filter %.o,$^) $(musl)/libc.a $(shell $(CXX) -print-libgcc-file-name) $(musl)/crtn.o -s -o $@
 
 # --- the seccomp program for the default capabilities: libseccomp compiles it now, so that no start has to -------------
-filter_generator := $(BUILD)/seccomp_generator
-$(filter_generator): $(call objects,$(wildcard runtime/security/generate/*.cc runtime/security/seccomp_*.cc \
-    runtime/security/bpf.cc runtime/base/*.cc))
-	$(Q)$(CXX) $^ $(LDFLAGS) -lseccomp -o $@
-$(BUILD)/generated/default_filter.bpf: $(filter_generator)
+$(eval $(call made_of,seccomp_generator,$(call objects,$(wildcard runtime/security/generate/*.cc runtime/security/seccomp_*.cc \
+    runtime/security/bpf.cc runtime/base/*.cc))))
+$(BUILD)/seccomp_generator:
+	$(Q)$(CXX) $(filter %.o,$^) $(LDFLAGS) -lseccomp -o $@
+$(BUILD)/generated/default_filter.bpf: $(BUILD)/seccomp_generator
 	@mkdir -p $(@D)
 	$(Q)$< > $@
 $(BUILD)/runtime/security/seccomp.o: host_flags += -I$(BUILD)/generated

@@ -8,23 +8,17 @@
 #include <sys/stat.h>
 
 #include "runtime/base/fs.h"
+#include "tests/unit/temporary_directory.h"
 
 using namespace convox;
 using rootfs::Store;
 
 namespace {
 
-// A store of its own below the test's temporary directory, gone at the end.
+// A store of its own, gone at the end.
 class Box {
  public:
-  Box() { cr_assert(mkdtemp(path_) != nullptr); }
-  Box(const Box&) = delete;
-  Box& operator=(const Box&) = delete;
-  ~Box() {
-    const auto parent = fs::open("/tmp", O_RDONLY | O_DIRECTORY);
-    if (const auto gone = fs::remove_tree(parent->get(), path_ + 5); !gone) puts(gone.error().text.c_str());
-  }
-  [[nodiscard]] std::string root() const { return std::string(path_) + "/store"; }
+  [[nodiscard]] std::string root() const { return directory_.path() + "/store"; }
   [[nodiscard]] Store store() const {
     auto store = Store::open(root());
     cr_assert(store.has_value(), "%s", store.error().text.c_str());
@@ -32,7 +26,7 @@ class Box {
   }
 
  private:
-  char path_[32] = "/tmp/convox-store-XXXXXX";
+  TemporaryDirectory directory_;
 };
 
 std::string digest(char digit) { return std::string(64, digit); }

@@ -24,7 +24,8 @@ Result<int> apps(const Invocation& invocation) {
   Table table{"APP", "STATUS", "RELEASE"};
   for (const std::string& name : TRY(store.names())) {
     const app::App app = TRY(store.find(name));
-    table.add({name, kStatus, TRY(app.active())});
+    const std::string active = TRY(app.active());
+    table.add({name, kStatus, active});
   }
   TRY(print(table.text()));
   return 0;

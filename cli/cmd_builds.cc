@@ -79,7 +79,8 @@ Result<int> import_image(const Invocation& invocation) {
   request.base = TRY(app::directory_of(request.file));
   request.description = invocation.value("description").value_or(cat("import ", reference));
   // What somebody types is relative to where he stands.
-  request.import = {{reference, TRY(app::directory_of({}))}, std::string(invocation.value("service").value_or(""))};
+  const std::string here = TRY(app::directory_of({}));
+  request.import = {{reference, here}, std::string(invocation.value("service").value_or(""))};
   app::Draft draft = TRY(app::draft(known, std::move(request)));
   warn_about(draft.manifest, draft.request.file.path);
 

@@ -115,6 +115,8 @@ Result<UniqueFd> in_private_mounts(const std::function<void()>& deed) {
   args.stack = reinterpret_cast<std::uint64_t>(stack);
   args.stack_size = room;
   const auto live = [](void* call) {
+    sys::prctl(PR_SET_PDEATHSIG,
+               SIGKILL);  // it holds our descriptors, and so our locks; if this fails, a moment longer
     (*static_cast<const std::function<void()>*>(call))();
     sys::exit_group(0);
   };

@@ -40,9 +40,14 @@ Result<> make_directories(const std::string& path) {
   return ok();
 }
 
-// One byte each, beyond ASCII, where none means anything to overlayfs: fsconfig takes 255 bytes for all lower layers
-// together, which are 128 names and 127 colons.
-std::string layer_name(std::size_t n) { return std::string(1, static_cast<char>(0x80 + n)); }
+// One byte each, for fsconfig(2) takes 255 for all lower layers together. They show in the container's /proc/mounts, so
+// they are plain letters as long as they last (some programs read that file as UTF-8), without what overlayfs or
+// mountinfo escape.
+std::string layer_name(std::size_t n) {
+  constexpr std::string_view plain =
+      "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ!$%&()*+-;<>?@[]^_`{|}~";
+  return std::string(1, n < plain.size() ? plain[n] : static_cast<char>(0x80 + n - plain.size()));
+}
 
 }  // namespace
 

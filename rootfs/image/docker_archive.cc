@@ -47,8 +47,10 @@ Result<ImagePlan> read_image(Source& source, const json::Value& image) {
   if (const std::string_view stem = last_of(name).substr(0, 64); stem != plan.id)
     return invalid(cat(name, ": its content has another digest: sha256:", plan.id));
   plan.configuration = TRY(parse_configuration(document, name));
-  for (const std::string& layer : TRY(json::strings(image, "Layers")))
-    plan.layers.push_back({TRY(source.find(layer)), layer, std::nullopt, std::nullopt});
+  for (const std::string& layer : TRY(json::strings(image, "Layers"))) {
+    auto window = TRY(source.find(layer));
+    plan.layers.push_back({std::move(window), layer, std::nullopt, std::nullopt});
+  }
   return plan;
 }
 

@@ -181,8 +181,8 @@ Result<ImagePlan> read_manifest(Source& source, const Descriptor& descriptor) {
   for (const json::Value& value : layers->GetArray()) {
     const Descriptor layer = TRY(parse_descriptor(value));
     if (layer.type.content != Content::kLayer) return invalid(cat("\"", layer.type_name, "\" is not a layer"));
-    plan.layers.push_back(
-        {TRY(find_blob(source, layer)), cat("sha256:", layer.digest), layer.digest, layer.type.compression});
+    auto blob = TRY(find_blob(source, layer));
+    plan.layers.push_back({std::move(blob), cat("sha256:", layer.digest), layer.digest, layer.type.compression});
   }
   return plan;
 }

@@ -115,15 +115,23 @@ Result<bool> remove_one(int dir, const Entry& entry) {
   return false;
 }
 
-// Empties the directory `below`, which hangs in `top`. Directories in it that are not empty move up into `top`, to be
-// emptied in their turn: so neither descriptors nor stack grow with the depth, which a container may choose as it
-// likes.
-Result<> empty_into(int top, int below) {
-  for (const Entry& entry : TRY(entries(below))) {
-    const bool gone = TRY(remove_one(below, entry));
+constexpr int kDescent = 16;
+
+// Empties `directory`, which is `depth` levels below `top`. Descends with a descriptor and a stack frame a level, but
+// not as deep as a container may like: what is not empty at the last level moves up into `top`, to be emptied in its
+// turn.
+Result<> empty(int top, int directory, int depth) {
+  for (const Entry& entry : TRY(entries(directory))) {
+    bool gone = TRY(remove_one(directory, entry));
     if (gone) continue;
-    const std::string moved = random_hex(16);
-    TRY(check(sys::renameat2(below, entry.name.c_str(), top, moved.c_str(), 0), "rename", entry.name));
+    if (depth == kDescent) {
+      TRY(check(sys::renameat2(directory, entry.name.c_str(), top, random_hex(16).c_str(), 0), "rename", entry.name));
+      continue;
+    }
+    const UniqueFd below = TRY(open_beneath(directory, entry.name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW));
+    TRY(empty(top, below.get(), depth + 1));
+    gone = TRY(remove_one(directory, {entry.name, true}));
+    if (!gone) return os_error("rmdir", entry.name, Errno(-ENOTEMPTY));
   }
   return ok();
 }
@@ -251,15 +259,9 @@ Result<std::vector<std::string>> list(int dir) {
 }
 
 Result<> remove_tree(int dir, const std::string& name) {
-  const Entry whole{name, false};
-  for (bool gone = TRY(remove_one(dir, whole), name); !gone; gone = TRY(remove_one(dir, whole), name)) {
+  for (bool gone = TRY(remove_one(dir, {name}), name); !gone; gone = TRY(remove_one(dir, {name, true}), name)) {
     const UniqueFd top = TRY(open_beneath(dir, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW));
-    for (const Entry& entry : TRY(entries(top.get()), name)) {
-      const bool gone_already = TRY(remove_one(top.get(), entry), name);
-      if (gone_already) continue;
-      const UniqueFd below = TRY(open_beneath(top.get(), entry.name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW), name);
-      TRY(empty_into(top.get(), below.get()), name);
-    }
+    TRY(empty(top.get(), top.get(), 0), name);
   }
   return ok();
 }

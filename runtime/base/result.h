@@ -89,7 +89,8 @@ inline Result<long> check(long result, std::string_view call, std::string_view o
 }  // namespace convox
 
 // TRY(expression) or TRY(expression, "doing ", what): the value, or `return` the error `.under(...)`.
-// The library's one macro. A GNU statement expression, because only that can return from the caller.
+// The library's one macro. A GNU statement expression, because only that can return from the caller. Not inside the
+// braces of an initialiser: g++ 12 has been seen to lose the return there. Not inside another TRY: -Wshadow.
 #define TRY(expression, ...)                                                         \
   __extension__({                                                                    \
     auto tried_ = (expression);                                                      \

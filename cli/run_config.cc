@@ -35,10 +35,7 @@ class Maker {
     want_.init = service_.init_given && service_.init;
     want_.read_only_root = flags_.flag("read-only") || service_.security.read_only_root;
     want_.terminal = runtime::is_terminal(STDIN_FILENO);
-    if (want_.terminal) {
-      want_.terminal_size = runtime::terminal_size(STDOUT_FILENO);
-      if (!want_.terminal_size) want_.terminal_size = runtime::terminal_size(STDIN_FILENO);
-    }
+    if (want_.terminal) want_.terminal_size = runtime::users_terminal_size();
     TRY(set_command());
     TRY(set_environment());
     TRY(set_user());

@@ -3,7 +3,6 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
-#include <sys/signalfd.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -19,8 +18,6 @@ namespace {
 using Clock = std::chrono::steady_clock;
 using namespace std::chrono_literals;
 
-constexpr int kEnding[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT};
-constexpr int kForwarded[] = {SIGUSR1, SIGUSR2, SIGALRM, SIGCONT};
 // A write of this size to a pipe that poll calls writable does not block: pipe(7), "PIPE_BUF".
 constexpr std::size_t kSafeWrite = 4096;
 
@@ -75,8 +72,8 @@ class Stream {
   }
 
   // The writer shall know that nobody reads any more (SIGPIPE), and the reader that nobody writes. EPIPE and, of a
-  // terminal, EIO say that the other one is gone, and that is nobody's failure. Of any other the user must hear: half of
-  // an output, or of an input, looks like the whole of it.
+  // terminal, EIO say that the other one is gone, and that is nobody's failure. Of any other the user must hear: half
+  // of an output, or of an input, looks like the whole of it.
   void end(long result) {
     if (result < 0 && result != -EPIPE && result != -EIO) error_ = Errno(result);
     close();
@@ -122,6 +119,7 @@ class Supervisor {
   }
 
   Result<Ending> run() {
+    follow_size();  // it may have changed during the start
     while (!ended_ || delivering()) {
       std::array<pollfd, 5> fds = {pollfd{options_.signals, POLLIN, 0},
                                    {ended_ ? -1 : running_.pidfd.get(), POLLIN, 0},
@@ -166,16 +164,16 @@ class Supervisor {
     }
   }
 
+  void follow_size() {
+    if (const auto size = users_terminal_size(); size && running_.console)
+      (void)set_terminal_size(running_.console.get(), *size);
+  }
+
   void on_signal() {
-    signalfd_siginfo info{};
-    if (sys::read(options_.signals, &info, sizeof info) != sizeof info) return;
-    const int signal = static_cast<int>(info.ssi_signo);
-    if (signal == SIGWINCH) {
-      if (const auto size = terminal_size(STDIN_FILENO); size && running_.console)
-        (void)set_terminal_size(running_.console.get(), *size);
-      return;
-    }
-    if (std::find(std::begin(kEnding), std::end(kEnding), signal) == std::end(kEnding)) {
+    const int signal = next_signal(options_.signals);
+    if (signal == 0) return;
+    if (signal == SIGWINCH) return follow_size();
+    if (!asks_to_end(signal)) {
       sys::pidfd_send_signal(running_.pidfd.get(), signal);
       return;
     }
@@ -234,16 +232,6 @@ Result<Ending> supervise(Running& running, const Supervision& supervision) {
   std::optional<RawTerminal> raw;
   if (supervision.terminal) raw.emplace(TRY(RawTerminal::enter(STDIN_FILENO)));
   return Supervisor(running, supervision).run();
-}
-
-Result<SignalWatch> SignalWatch::start() {
-  unsigned long mask = 0;
-  const auto add = [&](int signal) { mask |= 1UL << (signal - 1); };
-  for (const int signal : kEnding) add(signal);
-  for (const int signal : kForwarded) add(signal);
-  add(SIGWINCH);
-  TRY(check(sys::rt_sigprocmask(SIG_BLOCK, &mask, nullptr), "rt_sigprocmask", ""));
-  return SignalWatch(UniqueFd(TRY(check(sys::signalfd4(-1, &mask, SFD_CLOEXEC | SFD_NONBLOCK), "signalfd4", ""))));
 }
 
 }  // namespace convox::runtime

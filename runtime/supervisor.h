@@ -10,6 +10,7 @@
 
 #include "cgroups/stats.h"
 #include "runtime/launch.h"
+#include "runtime/signals.h"
 
 namespace convox::runtime {
 
@@ -30,17 +31,5 @@ struct Ending {
 
 // Returns when the container has ended and its output was delivered. Restores the terminal on every way out.
 Result<Ending> supervise(Running& running, const Supervision& supervision);
-
-// The signals that the supervisor answers, blocked and readable from a descriptor: then none can come between two steps
-// of a launch and leave half of it behind.  signalfd(2)
-class SignalWatch {
- public:
-  static Result<SignalWatch> start();
-  [[nodiscard]] int fd() const { return fd_.get(); }
-
- private:
-  explicit SignalWatch(UniqueFd fd) : fd_(std::move(fd)) {}
-  UniqueFd fd_;
-};
 
 }  // namespace convox::runtime

@@ -1,6 +1,7 @@
 #include "runtime/terminal.h"
 
 #include <sys/ioctl.h>
+#include <unistd.h>
 
 #include <cerrno>
 
@@ -17,6 +18,11 @@ std::optional<TerminalSize> terminal_size(int fd) {
   winsize size{};
   if (sys::ioctl(fd, TIOCGWINSZ, &size) < 0 || size.ws_row == 0 || size.ws_col == 0) return std::nullopt;
   return TerminalSize{size.ws_row, size.ws_col};
+}
+
+std::optional<TerminalSize> users_terminal_size() {
+  const auto size = terminal_size(STDOUT_FILENO);
+  return size ? size : terminal_size(STDIN_FILENO);
 }
 
 Result<> set_terminal_size(int fd, TerminalSize size) {

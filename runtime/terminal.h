@@ -16,6 +16,8 @@ struct TerminalSize {
 bool is_terminal(int fd);
 // Nothing if `fd` is no terminal, or one that does not know.
 std::optional<TerminalSize> terminal_size(int fd);
+// Of the terminal that the user looks at: standard output's, or else standard input's.
+std::optional<TerminalSize> users_terminal_size();
 Result<> set_terminal_size(int fd, TerminalSize size);
 
 // Raw mode: keys go to the container's terminal as they are, Ctrl-C too; that one does the echoing and the line

@@ -22,7 +22,7 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-constexpr int kTimedOut = 124, kOurFailure = 125;
+constexpr int kTimedOut = 124;
 
 Result<app::RunSource> find_source(const Invocation& invocation) {
   app::RunRequest request;
@@ -68,10 +68,8 @@ int report(const runtime::Ending& ending, const std::string& service) {
     print_error(cat("ERROR: ", service, " was stopped: it ran longer than --timeout\n"));
     return kTimedOut;
   }
-  if (ending.broken_stream) {
+  if (ending.broken_stream)  // the status stays the command's
     print_error(cat("ERROR: ", service, ": its input or output is incomplete: ", describe(ending.broken_stream), "\n"));
-    return kOurFailure;
-  }
   const bool killed = ending.status == 128 + SIGKILL;
   if (killed && ending.oom) print_error(cat("ERROR: ", cgroups::describe(ending.oom, service), "\n"));
   // Killed because we were told to stop: that signal is the reason, whichever one did it in the end.

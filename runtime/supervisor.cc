@@ -71,11 +71,13 @@ class Stream {
     return true;
   }
 
-  // The writer shall know that nobody reads any more (SIGPIPE), and the reader that nobody writes. EPIPE and, of a
-  // terminal, EIO say that the other one is gone, and that is nobody's failure. Of any other the user must hear: half
-  // of an output, or of an input, looks like the whole of it.
+  // The writer shall know that nobody reads any more (SIGPIPE), and the reader that nobody writes. That somebody went
+  // away, or that a directory or a descriptor of the wrong kind cannot be read, is an end like any other. Of another
+  // error the user must hear: half of an output looks like the whole of it.
   void end(long result) {
-    if (result < 0 && result != -EPIPE && result != -EIO) error_ = Errno(result);
+    const Errno ends[] = {Errno(-EPIPE), Errno(-EIO), Errno(-ECONNRESET), Errno(-EISDIR), Errno(-EBADF)};
+    const Errno error(result);
+    if (std::find(std::begin(ends), std::end(ends), error) == std::end(ends)) error_ = error;
     close();
   }
 

@@ -1,5 +1,7 @@
 // Whatever becomes of the user's input, output, terminal and shell: is the command still supervised, and its end told?
+#include <arpa/inet.h>
 #include <signal.h>
+#include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -9,6 +11,11 @@ using namespace convox::test;
 
 namespace {
 constexpr auto kNeeds = Root | CgroupV2 | UserNamespaces;
+
+std::string program() { return Sandbox::build() + "/convox"; }
+
+// A line for a shell, with convox as $0.
+std::vector<std::string> shell_line(const std::string& line) { return {"/bin/sh", "-c", line, program()}; }
 
 void sleep_milliseconds(long time) {
   const timespec span{time / 1000, time % 1000 * 1'000'000};
@@ -42,4 +49,56 @@ Test(supervisor, a_terminal_resized_during_the_start_has_its_new_size) {
     cr_expect(shell.expect("50 132"), "resized after %d ms", round * 5);
     shell.wait();
   }
+}
+
+// --- streams that break
+
+Test(supervisor, a_broken_stream_never_replaces_the_commands_status) {
+  REQUIRE(kNeeds);
+  App app;
+  const Ran directory = app.run(shell_line("exec \"$0\" run web \"ls; exit 7\" </"));
+  EXPECT_STATUS(directory, 7);
+  EXPECT_CONTAINS(directory.out, "README");
+  EXPECT_TEXT(directory.err, "");
+  EXPECT_STATUS(app.run(shell_line("exec \"$0\" run web 'cat; exit 7' 0>/dev/null")), 7);  // not open for reading
+  // What was lost is told all the same.
+  const Ran full = app.run(shell_line("exec \"$0\" run web 'echo lost; exit 7' >/dev/full"));
+  EXPECT_STATUS(full, 7);
+  EXPECT_CONTAINS(full.err, "No space left on device");
+  EXPECT_NOTHING_LEFT(app);
+}
+
+Test(supervisor, input_and_output_may_be_a_socket) {
+  REQUIRE(kNeeds);
+  App app;
+  const int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  socklen_t size = sizeof address;
+  cr_assert(bind(listener, reinterpret_cast<sockaddr*>(&address), size) == 0 && listen(listener, 1) == 0);
+  getsockname(listener, reinterpret_cast<sockaddr*>(&address), &size);
+  const std::string connect = convox::cat("exec 3<>/dev/tcp/127.0.0.1/", ntohs(address.sin_port), "; ");
+
+  Program echo = app.start({"/bin/bash", "-c", connect + "exec \"$0\" run web testbox cat <&3 >&3", program()});
+  int peer = accept(listener, nullptr, nullptr);
+  cr_expect(write(peer, "to and fro", 10) == 10 && shutdown(peer, SHUT_WR) == 0);
+  char back[32] = {};
+  cr_expect(recv(peer, back, sizeof back - 1, MSG_WAITALL) == 10);
+  EXPECT_TEXT(back, "to and fro");
+  close(peer);
+  EXPECT_STATUS(echo.wait(), 0);
+
+  Program reset =
+      app.start({"/bin/bash", "-c", connect + "exec \"$0\" run web 'echo up >&2; cat; exit 7' <&3", program()});
+  peer = accept(listener, nullptr, nullptr);
+  sleep_milliseconds(500);
+  const linger at_once{.l_onoff = 1, .l_linger = 0};
+  setsockopt(peer, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
+  close(peer);  // ECONNRESET at the other end
+  const Ran ran = reset.wait();
+  EXPECT_STATUS(ran, 7);
+  EXPECT_TEXT(ran.err, "up\n");
+  close(listener);
+  EXPECT_NOTHING_LEFT(app);
 }

@@ -1,6 +1,7 @@
 #include "cli/cmd_run.h"
 
 #include <signal.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <chrono>
@@ -15,6 +16,7 @@
 #include "runtime/containers.h"
 #include "runtime/launch.h"
 #include "runtime/security/seccomp.h"
+#include "runtime/stream.h"
 #include "runtime/supervisor.h"
 
 namespace convox::cli {
@@ -62,16 +64,19 @@ runtime::Record record_of(const runtime::ContainerConfig& config, const std::vec
   return record;
 }
 
+// The terminal may be the very thing that stalls; what is left to do, removing the container, must not wait for it.
+void tell(std::string_view what) { runtime::offer(STDERR_FILENO, cat("ERROR: ", what, "\n"), std::chrono::seconds(1)); }
+
 // What became of the container, as an exit status and, where that is not enough, a line.
 int report(const runtime::Ending& ending, const std::string& service) {
   if (ending.timed_out) {
-    print_error(cat("ERROR: ", service, " was stopped: it ran longer than --timeout\n"));
+    tell(cat(service, " was stopped: it ran longer than --timeout"));
     return kTimedOut;
   }
   if (ending.broken_stream)  // the status stays the command's
-    print_error(cat("ERROR: ", service, ": its input or output is incomplete: ", describe(ending.broken_stream), "\n"));
+    tell(cat(service, ": its input or output is incomplete: ", describe(ending.broken_stream)));
   const bool killed = ending.status == 128 + SIGKILL;
-  if (killed && ending.oom) print_error(cat("ERROR: ", cgroups::describe(ending.oom, service), "\n"));
+  if (killed && ending.oom) tell(cgroups::describe(ending.oom, service));
   // Killed because we were told to stop: that signal is the reason, whichever one did it in the end.
   return killed && ending.told_to_stop_by != 0 && !ending.oom ? 128 + ending.told_to_stop_by : ending.status;
 }

@@ -1,9 +1,8 @@
 // Who carries input, output, signals and the terminal's size between the user and an attached container, until it ends?
 //
 // One loop over poll(2): the container's pidfd, our signals, the user's descriptors and the container's. poll and not
-// epoll, because the user's input may be a regular file, which epoll refuses. The user's descriptors are shared with
-// their other programs, so they never become non-blocking; we write what fits. After the start nothing in here may be
-// fatal: an error on one stream closes that stream.
+// epoll, because the user's input may be a regular file, which epoll refuses. After the start nothing in here may be
+// fatal: an error on one stream closes that stream. Read next: stream.h.
 #pragma once
 #include <chrono>
 #include <optional>
@@ -29,7 +28,8 @@ struct Ending {
   Errno broken_stream;  // a part of its input or output was lost to this error
 };
 
-// Returns when the container has ended and its output was delivered. Restores the terminal on every way out.
+// Returns when the container has ended and its output was delivered, or given up because it was stopped and nobody
+// takes it. Restores the terminal on every way out.
 Result<Ending> supervise(Running& running, const Supervision& supervision);
 
 }  // namespace convox::runtime

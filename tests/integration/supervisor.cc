@@ -1,7 +1,9 @@
 // Whatever becomes of the user's input, output, terminal and shell: is the command still supervised, and its end told?
 #include <arpa/inet.h>
+#include <poll.h>
 #include <signal.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -20,6 +22,20 @@ std::vector<std::string> shell_line(const std::string& line) { return {"/bin/sh"
 void sleep_milliseconds(long time) {
   const timespec span{time / 1000, time % 1000 * 1'000'000};
   nanosleep(&span, nullptr);
+}
+
+int slowness() {
+  const char* times = getenv("CONVOX_TEST_SLOWNESS");
+  return times ? atoi(times) : 1;
+}
+
+// Without taking anything of its output, which Program::wait would do: a terminal or pipe that nobody reads.
+bool ends_unread(const Program& running, int seconds) {
+  const int pidfd = static_cast<int>(syscall(SYS_pidfd_open, running.pid(), 0));
+  pollfd end{pidfd, POLLIN, 0};
+  const bool ended = poll(&end, 1, seconds * 1000 * slowness()) == 1;
+  close(pidfd);
+  return ended;
 }
 }  // namespace
 
@@ -101,4 +117,43 @@ Test(supervisor, input_and_output_may_be_a_socket) {
   EXPECT_TEXT(ran.err, "up\n");
   close(listener);
   EXPECT_NOTHING_LEFT(app);
+}
+
+// --- streams that stall
+
+Test(supervisor, a_stalled_terminal_delays_neither_the_timeout_nor_a_signal) {
+  REQUIRE(kNeeds);
+  App app;
+  Program late = app.start_convox({"run", "--timeout", "1", "web", "yes"}, {.terminal = true});
+  cr_expect(ends_unread(late, 12));
+  EXPECT_STATUS(late.wait(), 124);
+  Program told = app.start_convox({"run", "web", "yes"}, {.terminal = true});
+  sleep_milliseconds(700 * slowness());
+  told.signal(SIGTERM);
+  cr_expect(ends_unread(told, 12));
+  EXPECT_STATUS(told.wait(), 128 + SIGTERM);
+  EXPECT_NOTHING_LEFT(app);
+}
+
+Test(supervisor, a_stalled_pipe_delays_neither_the_timeout_nor_a_signal) {
+  REQUIRE(kNeeds);
+  App app;
+  Program late = app.start_convox({"run", "--timeout", "1", "web", "yes"});
+  cr_expect(ends_unread(late, 12));
+  EXPECT_STATUS(late.wait(), 124);
+  // A pipe with room when it was polled has none any more, because others write into it too.
+  const Ran others =
+      app.run(shell_line("{ yes & a=$!; yes & b=$!; \"$0\" run --timeout 2 web yes; echo status=$? >&2; "
+                         "kill $a $b; } | { timeout 1 cat >/dev/null; sleep 12; }"));
+  EXPECT_CONTAINS(others.err, "status=124");
+  EXPECT_NOTHING_LEFT(app);
+}
+
+// A reader that opens a FIFO after its last writer has left is never told of the end by poll.
+Test(supervisor, an_input_that_is_a_fifo_ends) {
+  REQUIRE(kNeeds);
+  App app;
+  const Ran ran = app.run(shell_line("mkfifo fifo; echo through >fifo & exec \"$0\" run web cat <fifo"));
+  EXPECT_TEXT(ran.out, "through\n");
+  EXPECT_STATUS(ran, 0);
 }

@@ -131,7 +131,10 @@ bool Stream::read() {
 void Stream::write() {
   const long put = to_.write(buffer_.data() + begin_, end_ - begin_);
   if (put == -EAGAIN || put == -EINTR) return;
-  if (put < 0) return end(put);
+  if (put < 0) {
+    refused_ = true;
+    return end(put);
+  }
   begin_ += static_cast<std::size_t>(put);
 }
 

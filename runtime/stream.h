@@ -49,6 +49,8 @@ class Stream {
       : from_(std::move(from)), to_(std::move(to)), closes_(closed_at_end), open_(from_.fd() >= 0) {}
 
   [[nodiscard]] bool open() const { return open_; }
+  // It ended because what it read could not be written.
+  [[nodiscard]] bool refused() const { return refused_; }
   // Why it ended early, if not because somebody went away.
   [[nodiscard]] Errno error() const { return error_; }
   [[nodiscard]] pollfd waits() const;
@@ -66,7 +68,7 @@ class Stream {
 
   StreamEnd from_, to_;
   UniqueFd* closes_ = nullptr;
-  bool open_ = false;
+  bool open_ = false, refused_ = false;
   Errno error_;
   std::array<char, 65536> buffer_;
   std::size_t begin_ = 0, end_ = 0;

@@ -96,14 +96,24 @@ class Supervisor {
   void on_input(short events) {
     const bool was_open = input_.open();
     input_.move();
-    // The terminal went away: what a shell would say to its jobs then.
-    if (options_.terminal && was_open && (!input_.open() || (events & POLLHUP))) {
-      input_.close();
-      stop(SIGHUP);
+    if (options_.terminal && was_open && (!input_.open() || (events & POLLHUP))) hang_up();
+  }
+
+  void on_output(Stream& stream) {
+    if (ended()) return stream.finish();
+    stream.move();
+    if (options_.terminal && stream.refused()) {
+      hang_up();
+      running_.console.reset();  // whoever still writes to it gets EIO instead of waiting for a reader
     }
   }
 
-  void on_output(Stream& stream) { ended() ? stream.finish() : stream.move(); }
+  // The user's terminal went away, or whatever the output leads to: what a shell would say to its jobs then. (A pipe's
+  // writer learns of it by SIGPIPE.)
+  void hang_up() {
+    input_.close();
+    stop(SIGHUP);
+  }
 
   void follow_size() {
     if (const auto size = users_terminal_size(); size && running_.console)

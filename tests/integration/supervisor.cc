@@ -157,3 +157,30 @@ Test(supervisor, an_input_that_is_a_fifo_ends) {
   EXPECT_TEXT(ran.out, "through\n");
   EXPECT_STATUS(ran, 0);
 }
+
+// --- the terminal
+
+Test(supervisor, a_terminal_whose_output_nobody_takes_is_hung_up) {
+  REQUIRE(kNeeds);
+  App app;
+  Program shell = app.start(shell_line("a=$(stty -g); { \"$0\" run web yes; echo status=$? >&2; } | head -n 1; "
+                                       "[ \"$a\" = \"$(stty -g)\" ] && echo restored=yes"),
+                            {.terminal = true});
+  cr_expect(shell.expect("y\r\n"));
+  cr_expect(shell.expect("status=129"));
+  cr_expect(shell.expect("restored=yes"));
+  shell.wait();
+  EXPECT_NOTHING_LEFT(app);
+}
+
+Test(supervisor, a_command_that_survives_the_hangup_cannot_wait_for_a_reader) {
+  REQUIRE(kNeeds);
+  App app;
+  Program shell =
+      app.start(shell_line("{ \"$0\" run web \"trap : HUP; yes; exit 3\"; echo status=$? >&2; } | head -n 1; echo"),
+                {.terminal = true});
+  cr_expect(shell.expect("y\r\n"));
+  cr_expect(shell.expect("status=3"));  // `yes` got EIO
+  shell.wait();
+  EXPECT_NOTHING_LEFT(app);
+}

@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
+#include <sys/ioctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -48,6 +49,10 @@ class Supervisor {
     if (options_.terminal) {
       input_ = Stream(std::move(input), StreamEnd(running_.console.get()));
       output_ = Stream(StreamEnd(running_.console.get()), std::move(output));
+      // A master without a slave reads EIO. That is no end: an init closes its terminal and opens /dev/console again.
+      // So one slave is ours, until there is nobody left who could open another. The kernel opens it beside the master,
+      // in the container's devpts.  ioctl_tty(2)
+      slave_ = UniqueFd(sys::ioctl(running_.console.get(), TIOCGPTPEER, long{O_RDWR | O_NOCTTY | O_CLOEXEC}));
     } else {
       input_ = Stream(std::move(input), StreamEnd(running_.input.get()), &running_.input);
       output_ = Stream(StreamEnd(running_.output.get()), std::move(output), &running_.output);
@@ -104,6 +109,7 @@ class Supervisor {
     stream.move();
     if (options_.terminal && stream.refused()) {
       hang_up();
+      slave_.reset();
       running_.console.reset();  // whoever still writes to it gets EIO instead of waiting for a reader
     }
   }
@@ -185,6 +191,7 @@ class Supervisor {
       if (auto kills = cgroups::oom_killed(*running_.cgroup)) ending_.oom = *kills;
     const bool stopped = ending_.timed_out || ending_.told_to_stop_by != 0;
     enter(Phase::kEnded, stopped ? std::optional(kDelivery) : std::nullopt);
+    slave_.reset();
     input_.close();
     output_.finish();
     error_output_.finish();
@@ -194,6 +201,7 @@ class Supervisor {
   Running& running_;
   const Supervision& options_;
   Stream input_, output_, error_output_;
+  UniqueFd slave_;
   Ending ending_;
   std::optional<Clock::time_point> deadline_;
   Phase phase_ = Phase::kRunning;

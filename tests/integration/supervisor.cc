@@ -184,3 +184,17 @@ Test(supervisor, a_command_that_survives_the_hangup_cannot_wait_for_a_reader) {
   shell.wait();
   EXPECT_NOTHING_LEFT(app);
 }
+
+Test(supervisor, a_command_may_close_its_terminal_and_open_it_again) {
+  REQUIRE(kNeeds);
+  App app;
+  Program init = app.start_convox({"run", "web",
+                                   "exec </dev/null >/dev/null 2>&1; sleep 0.5; echo again >/dev/console; "
+                                   "read word </dev/console; sleep 0.5; echo \"got $word\" >/dev/console; exit 5"},
+                                  {.terminal = true});
+  cr_expect(init.expect("again"));
+  init.type("word\n");
+  cr_expect(init.expect("got word"));
+  EXPECT_STATUS(init.wait(), 5);
+  EXPECT_NOTHING_LEFT(app);
+}

@@ -34,7 +34,7 @@ class Maker {
     want_.keep = flags_.flag("keep");
     want_.init = service_.init_given && service_.init;
     want_.read_only_root = flags_.flag("read-only") || service_.security.read_only_root;
-    want_.terminal = runtime::is_terminal(STDIN_FILENO);
+    want_.terminal = runtime::is_terminal(STDIN_FILENO) && runtime::in_foreground(STDIN_FILENO);
     if (want_.terminal) want_.terminal_size = runtime::users_terminal_size();
     TRY(set_command());
     TRY(set_environment());

@@ -58,23 +58,24 @@ class Supervisor {
       output_ = Stream(StreamEnd(running_.output.get()), std::move(output), &running_.output);
       error_output_ = Stream(StreamEnd(running_.error_output.get()), StreamEnd::of_user(STDERR_FILENO, O_WRONLY),
                              &running_.error_output);
+      if (is_terminal(STDIN_FILENO)) input_.close();  // of a job in the background: not ours to read
     }
     if (options_.timeout) deadline_ = Clock::now() + std::chrono::ceil<Clock::duration>(*options_.timeout);
   }
 
   Result<Ending> run() {
-    follow_size();  // it may have changed during the start
+    take_terminal();
     while (!ended() || delivering()) {
       std::array<pollfd, 5> fds = {pollfd{options_.signals, POLLIN, 0},
                                    {ended() ? -1 : running_.pidfd.get(), POLLIN, 0},
-                                   input_.waits(),
+                                   in_background_ ? pollfd{-1, 0, 0} : input_.waits(),
                                    output_.waits(),
                                    error_output_.waits()};
       std::optional<timespec> timeout = time_left();
       const long ready = sys::ppoll(fds.data(), fds.size(), timeout ? &*timeout : nullptr);
       if (ready != -EINTR) TRY(check(ready, "ppoll", ""));
       if (fds[0].revents) on_signal();
-      if (fds[2].revents) on_input(fds[2].revents);
+      if (fds[2].revents && !in_background_) on_input(fds[2].revents);
       if (fds[3].revents) on_output(output_);
       if (fds[4].revents) on_output(error_output_);
       if (fds[1].revents) TRY(on_end());
@@ -121,6 +122,16 @@ class Supervisor {
     stop(SIGHUP);
   }
 
+  // At the start, which may have taken long enough for another size, and whenever a shell continues us: with `fg` the
+  // terminal is ours again, with `bg` it stays the shell's. A stop in between (SIGSTOP) we cannot see.
+  void take_terminal() {
+    if (!options_.terminal) return;
+    in_background_ = !in_foreground(STDIN_FILENO);
+    if (in_background_) return;
+    raw_.enter();
+    follow_size();
+  }
+
   void follow_size() {
     if (const auto size = users_terminal_size(); size && running_.console)
       (void)set_terminal_size(running_.console.get(), *size);
@@ -130,6 +141,7 @@ class Supervisor {
     const int signal = next_signal(options_.signals);
     if (signal == 0) return;
     if (signal == SIGWINCH) return follow_size();
+    if (signal == SIGCONT) take_terminal();
     if (!asks_to_end(signal)) {
       sys::pidfd_send_signal(running_.pidfd.get(), signal);
       return;
@@ -202,6 +214,8 @@ class Supervisor {
   const Supervision& options_;
   Stream input_, output_, error_output_;
   UniqueFd slave_;
+  RawTerminal raw_{STDIN_FILENO};
+  bool in_background_ = false;  // of the shell whose terminal it is
   Ending ending_;
   std::optional<Clock::time_point> deadline_;
   Phase phase_ = Phase::kRunning;
@@ -210,8 +224,6 @@ class Supervisor {
 }  // namespace
 
 Result<Ending> supervise(Running& running, const Supervision& supervision) {
-  std::optional<RawTerminal> raw;
-  if (supervision.terminal) raw.emplace(TRY(RawTerminal::enter(STDIN_FILENO)));
   return Supervisor(running, supervision).run();
 }
 

@@ -37,6 +37,11 @@ bool ends_unread(const Program& running, int seconds) {
   close(pidfd);
   return ended;
 }
+
+bool wait_for_file(const std::string& path) {
+  for (int moment = 0; moment < 500 && read_file(path).empty(); ++moment) sleep_milliseconds(20);
+  return !read_file(path).empty();
+}
 }  // namespace
 
 // --- signals during the start
@@ -196,5 +201,49 @@ Test(supervisor, a_command_may_close_its_terminal_and_open_it_again) {
   init.type("word\n");
   cr_expect(init.expect("got word"));
   EXPECT_STATUS(init.wait(), 5);
+  EXPECT_NOTHING_LEFT(app);
+}
+
+// --- job control
+
+Test(supervisor, a_job_in_the_background_leaves_the_terminal_alone) {
+  REQUIRE(kNeeds);
+  App app;
+  Program shell = app.start(shell_line("set -m; \"$0\" run web 'testbox is-tty; cat; exit 3' & wait $!; "
+                                       "echo status=$?."),
+                            {.terminal = true});
+  cr_expect(shell.expect("0=no"));
+  cr_expect(shell.expect("status=3."));
+  shell.wait();
+  EXPECT_NOTHING_LEFT(app);
+}
+
+Test(supervisor, a_job_brought_back_has_its_terminal_again) {
+  REQUIRE(kNeeds);
+  App app;
+  Program shell = app.start({"/bin/bash", "--norc", "--noprofile", "-i"}, {.terminal = true});
+  shell.type(
+      convox::cat("sh -c 'echo $$ >pid; exec ", program(),
+                  " run web \"echo u''p; read -n 1 key; echo g''ot=\\$key; testbox winsize; exec sleep 1000\"'\n"));
+  cr_expect(shell.expect("up\r\n"));
+  cr_assert(wait_for_file(app.app() + "/pid"));
+  const int convox = atoi(read_file(app.app() + "/pid").c_str());
+  kill(convox, SIGSTOP);
+  cr_expect(shell.expect("Stopped"));
+  shell.resize(50, 132);
+  shell.type("stty sane; echo sh''ell\n");
+  cr_expect(shell.expect("shell\r\n"));
+  shell.type("fg\n");
+  cr_expect(shell.expect("run web"));
+  sleep_milliseconds(500 * slowness());
+  shell.type("q");  // a whole line in itself, for one who reads it raw
+  cr_expect(shell.expect("got=q"));
+  cr_expect(shell.expect("50 132"));
+  kill(convox, SIGTERM);
+  cr_expect(shell.expect("# "));  // the shell's prompt
+  shell.type("echo status=$?.; rm pid\n");
+  cr_expect(shell.expect("status=143."));
+  shell.type("exit\n");
+  shell.wait();
   EXPECT_NOTHING_LEFT(app);
 }

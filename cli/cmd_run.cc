@@ -41,8 +41,8 @@ Result<app::RunSource> find_source(const Invocation& invocation) {
   return source;
 }
 
-Result<runtime::LaunchPlan> make_plan(const RunConfig& run, const runtime::Host& host, int filter_cache) {
-  const runtime::ContainerConfig& config = run.config;
+Result<runtime::LaunchPlan> make_plan(const runtime::ContainerConfig& config, const runtime::Host& host,
+                                      int filter_cache) {
   std::string filter;
   if (config.seccomp) filter = TRY(security::filter_program(config.capabilities, filter_cache));
   return runtime::plan_launch(config, host, filter);
@@ -120,7 +120,7 @@ class Run {
   Result<int> start_and_wait(const runtime::Claim& claim, const runtime::SignalWatch& signals) {
     const auto start = Clock::now();
     const UniqueFd cache = TRY(containers_.filter_cache());
-    runtime::LaunchPlan plan = TRY(make_plan({config_, {}, 0, {}}, host_, cache.get()), "starting ", config_.service);
+    runtime::LaunchPlan plan = TRY(make_plan(config_, host_, cache.get()), "starting ", config_.service);
     plan.stage.traced = invocation_.flag("trace");
     std::vector<Traced> steps;
     runtime::StepDone done;
@@ -136,6 +136,7 @@ class Run {
     runtime::Supervision supervision;
     supervision.signals = signals.fd();
     supervision.terminal = config_.terminal;
+    supervision.stop_signal = run_.stop_signal;
     supervision.grace = std::chrono::seconds(run_.grace);
     if (const auto timeout = invocation_.value("timeout"))
       supervision.timeout = std::chrono::nanoseconds(TRY(parse_duration(*timeout), "--timeout"));
@@ -162,7 +163,7 @@ Result<int> explain_run(const Invocation& invocation, const app::RunSource& sour
                         const runtime::Host& host) {
   run.config.id = "<id>";
   name_host(run.config);
-  const runtime::LaunchPlan plan = TRY(make_plan(run, host, -1));
+  const runtime::LaunchPlan plan = TRY(make_plan(run.config, host, -1));
   TRY(print(explain(plan, cat("convox run ", shell_quoted(invocation.arguments)), source.needs_import)));
   return 0;
 }

@@ -9,6 +9,7 @@
 #include <cstdlib>
 
 #include "cli/shell_words.h"
+#include "cli/signal_names.h"
 #include "cli/sizes.h"
 #include "runtime/base/fs.h"
 
@@ -46,7 +47,7 @@ class Maker {
     const auto directory = flags_.value("workdir");
     want_.directory = directory ? std::string(*directory) : image_.working_dir.empty() ? "/" : image_.working_dir;
     if (want_.directory[0] != '/') return invalid(cat("--workdir \"", want_.directory, "\" is not an absolute path"));
-    out_.stop_signal = image_.stop_signal;
+    if (!image_.stop_signal.empty()) out_.stop_signal = TRY(parse_signal(image_.stop_signal), "the image's StopSignal");
     out_.grace = service_.grace;
     return std::move(out_);
   }

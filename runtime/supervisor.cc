@@ -2,7 +2,6 @@
 
 #include <fcntl.h>
 #include <poll.h>
-#include <signal.h>
 #include <sys/ioctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -186,7 +185,7 @@ class Supervisor {
     switch (phase_) {
       case Phase::kRunning:
         ending_.timed_out = true;
-        return request(SIGTERM);
+        return request(options_.stop_signal);
       case Phase::kStopping:
       case Phase::kKilled:
         return kill();

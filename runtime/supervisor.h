@@ -4,6 +4,8 @@
 // epoll, because the user's input may be a regular file, which epoll refuses. After the start nothing in here may be
 // fatal: an error on one stream closes that stream. Read next: stream.h.
 #pragma once
+#include <signal.h>
+
 #include <chrono>
 #include <optional>
 
@@ -17,6 +19,7 @@ struct Supervision {
   int signals = -1;                                 // signalfd of SignalWatch
   bool terminal = false;                            // input is the user's terminal, and Running::console ours
   std::optional<std::chrono::nanoseconds> timeout;  // for the container's life
+  int stop_signal = SIGTERM;                        // what it is told to stop by at the timeout
   std::chrono::seconds grace{30};                   // from being told to stop to being killed
 };
 

@@ -247,3 +247,27 @@ Test(supervisor, a_job_brought_back_has_its_terminal_again) {
   shell.wait();
   EXPECT_NOTHING_LEFT(app);
 }
+
+// --- to stop a container
+
+Test(supervisor, a_timeout_sends_the_stop_signal_of_the_image) {
+  REQUIRE(kNeeds);
+  for (const char* name : {"SIGUSR1", "USR1", "10"}) {
+    App app(testbox_image_with({}, convox::cat(R"({"StopSignal":")", name, "\"}")));
+    const Ran ran = app.convox({"run", "--timeout", "1", "web",
+                                "trap 'echo usr1; exit 0' USR1; trap 'echo term; exit 0' TERM; while :; do sleep 0.1; "
+                                "done"});
+    EXPECT_TEXT(ran.out, "usr1\n");
+    EXPECT_STATUS(ran, 124);
+  }
+}
+
+Test(supervisor, a_stop_signal_that_is_none_is_an_error_before_the_start) {
+  REQUIRE(kNeeds);
+  App app(testbox_image_with({}, R"({"StopSignal":"SIGNONSENSE"})"));
+  const Ran ran = app.convox({"run", "web", "echo ran"});
+  EXPECT_STATUS(ran, 125);
+  EXPECT_TEXT(ran.out, "");
+  EXPECT_TEXT(ran.err, "ERROR: the image's StopSignal: \"SIGNONSENSE\" is no signal\n");
+  EXPECT_NOTHING_LEFT(app);
+}

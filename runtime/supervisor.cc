@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cerrno>
 
 #include "runtime/base/fs.h"
 #include "runtime/stream.h"
@@ -19,6 +20,8 @@ namespace {
 using Clock = std::chrono::steady_clock;
 using namespace std::chrono_literals;
 
+// From SIGKILL to the end. A process deep in the kernel, on a disk that does not answer, does not die.
+constexpr auto kDying = 10s;
 // How long an output that nobody takes is held for its reader, after a container that was stopped.
 constexpr auto kDelivery = 5s;
 
@@ -78,7 +81,7 @@ class Supervisor {
       if (fds[3].revents) on_output(output_);
       if (fds[4].revents) on_output(error_output_);
       if (fds[1].revents) TRY(on_end());
-      if (deadline_ && Clock::now() >= *deadline_) on_deadline();
+      if (deadline_ && Clock::now() >= *deadline_) TRY(on_deadline());
     }
     for (const Stream* stream : {&input_, &output_, &error_output_})
       if (!ending_.broken_stream) ending_.broken_stream = stream->error();
@@ -166,7 +169,7 @@ class Supervisor {
 
   // Everything in it at once, forks in progress included; with PID 1 the namespace dies anyway.
   void kill() {
-    enter(Phase::kKilled, {});
+    enter(Phase::kKilled, kDying);
     if (!running_.cgroup || !running_.cgroup->kill()) sys::pidfd_send_signal(running_.pidfd.get(), SIGKILL);
   }
 
@@ -181,17 +184,24 @@ class Supervisor {
     if (limit) deadline_ = Clock::now() + *limit;
   }
 
-  void on_deadline() {
+  Result<> on_deadline() {
     switch (phase_) {
       case Phase::kRunning:
         ending_.timed_out = true;
-        return request(options_.stop_signal);
+        request(options_.stop_signal);
+        break;
       case Phase::kStopping:
+        kill();
+        break;
       case Phase::kKilled:
-        return kill();
+        return Error{Error::Kind::kSystem, ETIMEDOUT,
+                     cat("process ", running_.pid, " still lives ", kDying.count(), " seconds after SIGKILL"),
+                     cat("see what it waits for in /proc/", running_.pid, "/stack")};
       case Phase::kEnded:
-        return abandon();
+        abandon();
+        break;
     }
+    return ok();
   }
 
   Result<> on_end() {

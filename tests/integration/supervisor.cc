@@ -271,3 +271,28 @@ Test(supervisor, a_stop_signal_that_is_none_is_an_error_before_the_start) {
   EXPECT_TEXT(ran.err, "ERROR: the image's StopSignal: \"SIGNONSENSE\" is no signal\n");
   EXPECT_NOTHING_LEFT(app);
 }
+
+// A write to a frozen file system waits in the kernel, deaf to SIGKILL (state D).  ioctl_fsfreeze(2)
+Test(supervisor, a_process_that_cannot_be_killed_is_named) {
+  REQUIRE(kNeeds | PrivateNamespaces);
+  App app;
+  const std::string disk = app.path() + "/disk";
+  const auto host = [&](const std::string& line) { return app.run({"/bin/sh", "-c", line, disk}).status; };
+  if (host("truncate -s 8M $0.image && mkfs.ext4 -q $0.image && mkdir $0 && mount -o loop $0.image $0") != 0)
+    cr_skip("needs mkfs.ext4 and loop devices");
+  app.remember();
+  Program stuck =
+      app.start_convox({"run", "--timeout", "2", "--volume", disk + ":/v", "web", "echo up; sleep 1; >/v/file"},
+                       {.keep_input_open = true, .limit = std::chrono::seconds(60)});
+  cr_expect(stuck.expect("up\n"));
+  cr_assert(host("fsfreeze -f $0") == 0);
+  const bool ended = ends_unread(stuck, 40);
+  cr_expect(host("fsfreeze -u $0") == 0);
+  cr_expect(ended);
+  const Ran ran = stuck.wait();
+  EXPECT_STATUS(ran, 125);
+  EXPECT_CONTAINS(ran.err, "still lives 10 seconds after SIGKILL");
+  EXPECT_STATUS(app.convox({"gc"}), 0);
+  EXPECT_NOTHING_LEFT(app);
+  host("umount $0");
+}

@@ -36,8 +36,8 @@ class RawTerminal {
 
  private:
   int fd_;
-  bool known_ = false, entered_ = false;
   termios saved_{};
+  bool known_, entered_ = false;
 };
 
 }  // namespace convox::runtime

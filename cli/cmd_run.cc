@@ -1,6 +1,7 @@
 #include "cli/cmd_run.h"
 
 #include <signal.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <chrono>
@@ -15,6 +16,7 @@
 #include "runtime/containers.h"
 #include "runtime/launch.h"
 #include "runtime/security/seccomp.h"
+#include "runtime/stream.h"
 #include "runtime/supervisor.h"
 
 namespace convox::cli {
@@ -22,7 +24,7 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-constexpr int kTimedOut = 124, kOurFailure = 125;
+constexpr int kTimedOut = 124;
 
 Result<app::RunSource> find_source(const Invocation& invocation) {
   app::RunRequest request;
@@ -39,8 +41,8 @@ Result<app::RunSource> find_source(const Invocation& invocation) {
   return source;
 }
 
-Result<runtime::LaunchPlan> make_plan(const RunConfig& run, const runtime::Host& host, int filter_cache) {
-  const runtime::ContainerConfig& config = run.config;
+Result<runtime::LaunchPlan> make_plan(const runtime::ContainerConfig& config, const runtime::Host& host,
+                                      int filter_cache) {
   std::string filter;
   if (config.seccomp) filter = TRY(security::filter_program(config.capabilities, filter_cache));
   return runtime::plan_launch(config, host, filter);
@@ -62,18 +64,19 @@ runtime::Record record_of(const runtime::ContainerConfig& config, const std::vec
   return record;
 }
 
+// The terminal may be the very thing that stalls; what is left to do, removing the container, must not wait for it.
+void tell(std::string_view what) { runtime::offer(STDERR_FILENO, cat("ERROR: ", what, "\n"), std::chrono::seconds(1)); }
+
 // What became of the container, as an exit status and, where that is not enough, a line.
 int report(const runtime::Ending& ending, const std::string& service) {
   if (ending.timed_out) {
-    print_error(cat("ERROR: ", service, " was stopped: it ran longer than --timeout\n"));
+    tell(cat(service, " was stopped: it ran longer than --timeout"));
     return kTimedOut;
   }
-  if (ending.broken_stream) {
-    print_error(cat("ERROR: ", service, ": its input or output is incomplete: ", describe(ending.broken_stream), "\n"));
-    return kOurFailure;
-  }
+  if (ending.broken_stream)  // the status stays the command's
+    tell(cat(service, ": its input or output is incomplete: ", describe(ending.broken_stream)));
   const bool killed = ending.status == 128 + SIGKILL;
-  if (killed && ending.oom) print_error(cat("ERROR: ", cgroups::describe(ending.oom, service), "\n"));
+  if (killed && ending.oom) tell(cgroups::describe(ending.oom, service));
   // Killed because we were told to stop: that signal is the reason, whichever one did it in the end.
   return killed && ending.told_to_stop_by != 0 && !ending.oom ? 128 + ending.told_to_stop_by : ending.status;
 }
@@ -121,7 +124,7 @@ class Run {
   Result<int> start_and_wait(const runtime::Claim& claim, const runtime::SignalWatch& signals) {
     const auto start = Clock::now();
     const UniqueFd cache = TRY(containers_.filter_cache());
-    runtime::LaunchPlan plan = TRY(make_plan({config_, {}, 0, {}}, host_, cache.get()), "starting ", config_.service);
+    runtime::LaunchPlan plan = TRY(make_plan(config_, host_, cache.get()), "starting ", config_.service);
     plan.stage.traced = invocation_.flag("trace");
     std::vector<Traced> steps;
     runtime::StepDone done;
@@ -138,6 +141,7 @@ class Run {
     runtime::Supervision supervision;
     supervision.signals = signals.fd();
     supervision.terminal = config_.terminal;
+    supervision.stop_signal = run_.stop_signal;
     supervision.grace = std::chrono::seconds(run_.grace);
     if (const auto timeout = invocation_.value("timeout"))
       supervision.timeout = std::chrono::nanoseconds(TRY(parse_duration(*timeout), "--timeout"));
@@ -162,7 +166,7 @@ Result<int> explain_run(const Invocation& invocation, const app::RunSource& sour
                         const runtime::Host& host) {
   run.config.id = "<id>";
   name_host(run.config);
-  const runtime::LaunchPlan plan = TRY(make_plan(run, host, -1));
+  const runtime::LaunchPlan plan = TRY(make_plan(run.config, host, -1));
   TRY(print(explain(plan, cat("convox run ", shell_quoted(invocation.arguments)), source.needs_import)));
   return 0;
 }

@@ -9,6 +9,7 @@
 #include <cstdlib>
 
 #include "cli/shell_words.h"
+#include "cli/signal_names.h"
 #include "cli/sizes.h"
 #include "runtime/base/fs.h"
 
@@ -34,11 +35,8 @@ class Maker {
     want_.keep = flags_.flag("keep");
     want_.init = service_.init_given && service_.init;
     want_.read_only_root = flags_.flag("read-only") || service_.security.read_only_root;
-    want_.terminal = runtime::is_terminal(STDIN_FILENO);
-    if (want_.terminal) {
-      want_.terminal_size = runtime::terminal_size(STDOUT_FILENO);
-      if (!want_.terminal_size) want_.terminal_size = runtime::terminal_size(STDIN_FILENO);
-    }
+    want_.terminal = runtime::is_terminal(STDIN_FILENO) && runtime::in_foreground(STDIN_FILENO);
+    if (want_.terminal) want_.terminal_size = runtime::users_terminal_size();
     TRY(set_command());
     TRY(set_environment());
     TRY(set_user());
@@ -49,7 +47,7 @@ class Maker {
     const auto directory = flags_.value("workdir");
     want_.directory = directory ? std::string(*directory) : image_.working_dir.empty() ? "/" : image_.working_dir;
     if (want_.directory[0] != '/') return invalid(cat("--workdir \"", want_.directory, "\" is not an absolute path"));
-    out_.stop_signal = image_.stop_signal;
+    if (!image_.stop_signal.empty()) out_.stop_signal = TRY(parse_signal(image_.stop_signal), "the image's StopSignal");
     out_.grace = service_.grace;
     return std::move(out_);
   }

@@ -2,6 +2,8 @@
 //
 // Where two say something about the same thing, the later of these wins: the image, convox.yml, the command line.
 #pragma once
+#include <signal.h>
+
 #include "cli/app/run_source.h"
 #include "cli/command.h"
 #include "runtime/container_config.h"
@@ -11,7 +13,7 @@ namespace convox::cli {
 
 struct RunConfig {
   runtime::ContainerConfig config;
-  std::string stop_signal;            // of the image: "SIGTERM", "15"; empty if it names none
+  int stop_signal = SIGTERM;          // the image's
   int grace = 30;                     // seconds
   std::vector<std::string> warnings;  // lines for stderr: what this host cannot give, or what a flag undoes
 };

@@ -3,13 +3,13 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
-#include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 
 #include <cstring>
 
 #include "cgroups/stats.h"
+#include "runtime/signals.h"
 #include "runtime/words.h"
 
 namespace convox::runtime {
@@ -85,15 +85,9 @@ Result<Launch::Incoming> Launch::receive() {
     const long ready = sys::ppoll(fds, 2, &timeout);
     if (ready == -EINTR || ready == 0) continue;
     TRY(check(ready, "ppoll", ""));
-    if (fds[1].revents) {
-      signalfd_siginfo signal{};
-      const long got = sys::read(signals_, &signal, sizeof signal);
-      if (got == sizeof signal && signal.ssi_signo != SIGCHLD && signal.ssi_signo != SIGWINCH)
-        return Error{Error::Kind::kInterrupted,
-                     static_cast<int>(signal.ssi_signo),
-                     cat("interrupted by signal ", signal.ssi_signo, " while starting"),
-                     {}};
-    }
+    // The others mean a container, and there is none yet: `fg` sends SIGCONT, and a new size is asked for again later.
+    if (const int signal = fds[1].revents ? next_signal(signals_) : 0; asks_to_end(signal))
+      return Error{Error::Kind::kInterrupted, signal, cat("interrupted by signal ", signal, " while starting"), {}};
     if (!fds[0].revents) continue;
 
     Incoming incoming;

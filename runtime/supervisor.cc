@@ -2,15 +2,16 @@
 
 #include <fcntl.h>
 #include <poll.h>
-#include <signal.h>
-#include <sys/signalfd.h>
+#include <sys/ioctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <array>
+#include <cerrno>
 
 #include "runtime/base/fs.h"
+#include "runtime/stream.h"
 #include "runtime/terminal.h"
 
 namespace convox::runtime {
@@ -19,77 +20,10 @@ namespace {
 using Clock = std::chrono::steady_clock;
 using namespace std::chrono_literals;
 
-constexpr int kEnding[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT};
-constexpr int kForwarded[] = {SIGUSR1, SIGUSR2, SIGALRM, SIGCONT};
-// A write of this size to a pipe that poll calls writable does not block: pipe(7), "PIPE_BUF".
-constexpr std::size_t kSafeWrite = 4096;
-
-// One direction of one stream. Reads only when what it read before is written, so a slow reader slows the writer, and
-// nothing is ever dropped.
-class Stream {
- public:
-  Stream() = default;
-  // `closed_at_end` is our end of the container's pipe; a terminal has none, for it has two directions.
-  Stream(int from, int to, UniqueFd* closed_at_end) : from_(from), to_(to), closes_(closed_at_end) {}
-
-  [[nodiscard]] bool open() const { return from_ >= 0; }
-  [[nodiscard]] bool holds() const { return begin_ < end_; }
-  // Why it ended early, if not because somebody went away.
-  [[nodiscard]] Errno error() const { return error_; }
-  [[nodiscard]] pollfd waits() const {
-    if (!open() && !holds()) return {-1, 0, 0};
-    return holds() ? pollfd{to_, POLLOUT, 0} : pollfd{from_, POLLIN, 0};
-  }
-
-  // After poll said that `waits()` is ready. False when the source had nothing, or has ended.
-  bool move() { return holds() ? write() : open() && read() && write(); }
-  void close() {
-    from_ = -1;
-    begin_ = end_ = 0;
-    if (closes_) closes_->reset();
-  }
-
- private:
-  bool read() {
-    const long got = sys::read(from_, buffer_.data(), buffer_.size());
-    if (got == -EAGAIN || got == -EINTR) return false;
-    if (got <= 0) {
-      end(got);
-      return false;
-    }
-    begin_ = 0;
-    end_ = static_cast<std::size_t>(got);
-    return true;
-  }
-  bool write() {
-    pollfd ready{to_, POLLOUT, 0};
-    timespec now{};
-    if (sys::ppoll(&ready, 1, &now) != 1) return true;
-    const long put = sys::write(to_, buffer_.data() + begin_, std::min(end_ - begin_, kSafeWrite));
-    if (put == -EAGAIN || put == -EINTR) return true;
-    if (put < 0) {
-      end(put);
-      return false;
-    }
-    begin_ += static_cast<std::size_t>(put);
-    return true;
-  }
-
-  // The writer shall know that nobody reads any more (SIGPIPE), and the reader that nobody writes. EPIPE and, of a
-  // terminal, EIO say that the other one is gone, and that is nobody's failure. Of any other the user must hear: half
-  // of an output, or of an input, looks like the whole of it.
-  void end(long result) {
-    const bool gone = result == -EPIPE || (result == -EIO && !closes_);
-    if (result < 0 && !gone) error_ = Errno(result);
-    close();
-  }
-
-  int from_ = -1, to_ = -1;
-  Errno error_;
-  UniqueFd* closes_ = nullptr;  // our end of the container's pipe; a terminal's both directions share theirs
-  std::array<char, 65536> buffer_;
-  std::size_t begin_ = 0, end_ = 0;
-};
+// From SIGKILL to the end. A process deep in the kernel, on a disk that does not answer, does not die.
+constexpr auto kDying = 10s;
+// How long an output that nobody takes is held for its reader, after a container that was stopped.
+constexpr auto kDelivery = 5s;
 
 // Does the container's PID 1 do anything at all when it gets this signal? The kernel drops a signal to a PID 1 that has
 // no handler for it; waiting for such a one to stop would be waiting for nothing.  pid_namespaces(7), "The namespace
@@ -112,35 +46,42 @@ bool answers(int pid, int signal) {
 class Supervisor {
  public:
   Supervisor(Running& running, const Supervision& options) : running_(running), options_(options) {
+    auto input = StreamEnd::of_user(STDIN_FILENO, O_RDONLY);
+    auto output = StreamEnd::of_user(STDOUT_FILENO, O_WRONLY);
     if (options_.terminal) {
-      input_ = Stream(STDIN_FILENO, running_.console.get(), nullptr);
-      output_ = Stream(running_.console.get(), STDOUT_FILENO, nullptr);
+      input_ = Stream(std::move(input), StreamEnd(running_.console.get()));
+      output_ = Stream(StreamEnd(running_.console.get()), std::move(output));
+      // A master without a slave reads EIO. That is no end: an init closes its terminal and opens /dev/console again.
+      // So one slave is ours, until there is nobody left who could open another. The kernel opens it beside the master,
+      // in the container's devpts.  ioctl_tty(2)
+      slave_ = UniqueFd(sys::ioctl(running_.console.get(), TIOCGPTPEER, long{O_RDWR | O_NOCTTY | O_CLOEXEC}));
     } else {
-      input_ = Stream(STDIN_FILENO, running_.input.get(), &running_.input);
-      output_ = Stream(running_.output.get(), STDOUT_FILENO, &running_.output);
-      error_output_ = Stream(running_.error_output.get(), STDERR_FILENO, &running_.error_output);
+      input_ = Stream(std::move(input), StreamEnd(running_.input.get()), &running_.input);
+      output_ = Stream(StreamEnd(running_.output.get()), std::move(output), &running_.output);
+      error_output_ = Stream(StreamEnd(running_.error_output.get()), StreamEnd::of_user(STDERR_FILENO, O_WRONLY),
+                             &running_.error_output);
+      if (is_terminal(STDIN_FILENO)) input_.close();  // of a job in the background: not ours to read
     }
     if (options_.timeout) deadline_ = Clock::now() + std::chrono::ceil<Clock::duration>(*options_.timeout);
   }
 
   Result<Ending> run() {
-    while (!ended_ || delivering()) {
+    take_terminal();
+    while (!ended() || delivering()) {
       std::array<pollfd, 5> fds = {pollfd{options_.signals, POLLIN, 0},
-                                   {ended_ ? -1 : running_.pidfd.get(), POLLIN, 0},
-                                   ended_ ? pollfd{-1, 0, 0} : input_.waits(),
+                                   {ended() ? -1 : running_.pidfd.get(), POLLIN, 0},
+                                   in_background_ ? pollfd{-1, 0, 0} : input_.waits(),
                                    output_.waits(),
                                    error_output_.waits()};
       std::optional<timespec> timeout = time_left();
       const long ready = sys::ppoll(fds.data(), fds.size(), timeout ? &*timeout : nullptr);
       if (ready != -EINTR) TRY(check(ready, "ppoll", ""));
-      if (ready == 0) on_deadline();
       if (fds[0].revents) on_signal();
-      if (fds[2].revents) on_input(fds[2].revents);
-      for (Stream* stream : {&output_, &error_output_})
-        if (fds[stream == &output_ ? 3 : 4].revents || ended_) {
-          if (!stream->move() && ended_) stream->close();  // everything that it wrote has been read
-        }
+      if (fds[2].revents && !in_background_) on_input(fds[2].revents);
+      if (fds[3].revents) on_output(output_);
+      if (fds[4].revents) on_output(error_output_);
       if (fds[1].revents) TRY(on_end());
+      if (deadline_ && Clock::now() >= *deadline_) TRY(on_deadline());
     }
     for (const Stream* stream : {&input_, &output_, &error_output_})
       if (!ending_.broken_stream) ending_.broken_stream = stream->error();
@@ -148,12 +89,14 @@ class Supervisor {
   }
 
  private:
-  [[nodiscard]] bool delivering() const {
-    return !abandoned_ && (output_.open() || output_.holds() || error_output_.open() || error_output_.holds());
-  }
+  // What the deadline is of.
+  enum class Phase { kRunning, kStopping, kKilled, kEnded };
+
+  [[nodiscard]] bool ended() const { return phase_ == Phase::kEnded; }
+  [[nodiscard]] bool delivering() const { return output_.open() || error_output_.open(); }
 
   [[nodiscard]] std::optional<timespec> time_left() const {
-    if (!deadline_ || ended_) return std::nullopt;
+    if (!deadline_) return std::nullopt;
     const auto left = std::max(std::chrono::ceil<std::chrono::nanoseconds>(*deadline_ - Clock::now()), 0ns);
     return timespec{left.count() / 1'000'000'000, left.count() % 1'000'000'000};
   }
@@ -161,91 +104,136 @@ class Supervisor {
   void on_input(short events) {
     const bool was_open = input_.open();
     input_.move();
-    // The terminal went away: what a shell would say to its jobs then.
-    if (options_.terminal && was_open && (!input_.open() || (events & POLLHUP))) {
-      input_.close();
-      stop(SIGHUP);
+    if (options_.terminal && was_open && (!input_.open() || (events & POLLHUP))) hang_up();
+  }
+
+  void on_output(Stream& stream) {
+    if (ended()) return stream.finish();
+    stream.move();
+    if (options_.terminal && stream.refused()) {
+      hang_up();
+      slave_.reset();
+      running_.console.reset();  // whoever still writes to it gets EIO instead of waiting for a reader
     }
+  }
+
+  // The user's terminal went away, or whatever the output leads to: what a shell would say to its jobs then. (A pipe's
+  // writer learns of it by SIGPIPE.)
+  void hang_up() {
+    input_.close();
+    stop(SIGHUP);
+  }
+
+  // At the start, which may have taken long enough for another size, and whenever a shell continues us: with `fg` the
+  // terminal is ours again, with `bg` it stays the shell's. A stop in between (SIGSTOP) we cannot see.
+  void take_terminal() {
+    if (!options_.terminal) return;
+    in_background_ = !in_foreground(STDIN_FILENO);
+    if (in_background_) return;
+    raw_.enter();
+    follow_size();
+  }
+
+  void follow_size() {
+    if (const auto size = users_terminal_size(); size && running_.console)
+      (void)set_terminal_size(running_.console.get(), *size);
   }
 
   void on_signal() {
-    signalfd_siginfo info{};
-    if (sys::read(options_.signals, &info, sizeof info) != sizeof info) return;
-    const int signal = static_cast<int>(info.ssi_signo);
-    if (signal == SIGWINCH) {
-      if (const auto size = terminal_size(STDIN_FILENO); size && running_.console)
-        (void)set_terminal_size(running_.console.get(), *size);
-      return;
-    }
-    if (std::find(std::begin(kEnding), std::end(kEnding), signal) == std::end(kEnding)) {
+    const int signal = next_signal(options_.signals);
+    if (signal == 0) return;
+    if (signal == SIGWINCH) return follow_size();
+    if (signal == SIGCONT) take_terminal();
+    if (!asks_to_end(signal)) {
       sys::pidfd_send_signal(running_.pidfd.get(), signal);
       return;
     }
-    if (ended_) abandoned_ = true;  // it has ended, and nobody takes its output
-    stop(signal);
+    if (ended())
+      abandon();  // nobody takes its output
+    else
+      stop(signal);
+  }
+
+  void stop(int signal) {
+    if (ending_.told_to_stop_by == 0) ending_.told_to_stop_by = signal;
+    request(signal);
   }
 
   // Tells it to stop and gives it time, or kills it at once if it would not even notice.
-  void stop(int signal) {
-    if (ended_) return;
-    if (ending_.told_to_stop_by == 0) ending_.told_to_stop_by = signal;
+  void request(int signal) {
+    if (phase_ > Phase::kStopping) return;
     if (!answers(running_.pid, signal)) return kill();
     sys::pidfd_send_signal(running_.pidfd.get(), signal);
-    if (!stopping_) deadline_ = Clock::now() + options_.grace;
-    stopping_ = true;
-  }
-
-  void on_deadline() {
-    if (stopping_) return kill();
-    ending_.timed_out = true;
-    stopping_ = true;
-    deadline_ = Clock::now() + options_.grace;
-    if (!answers(running_.pid, SIGTERM)) return kill();
-    sys::pidfd_send_signal(running_.pidfd.get(), SIGTERM);
+    if (phase_ == Phase::kRunning) enter(Phase::kStopping, options_.grace);
   }
 
   // Everything in it at once, forks in progress included; with PID 1 the namespace dies anyway.
   void kill() {
-    deadline_.reset();
+    enter(Phase::kKilled, kDying);
     if (!running_.cgroup || !running_.cgroup->kill()) sys::pidfd_send_signal(running_.pidfd.get(), SIGKILL);
+  }
+
+  void abandon() {
+    output_.close();
+    error_output_.close();
+  }
+
+  void enter(Phase phase, std::optional<std::chrono::seconds> limit) {
+    phase_ = phase;
+    deadline_.reset();
+    if (limit) deadline_ = Clock::now() + *limit;
+  }
+
+  Result<> on_deadline() {
+    switch (phase_) {
+      case Phase::kRunning:
+        ending_.timed_out = true;
+        request(options_.stop_signal);
+        break;
+      case Phase::kStopping:
+        kill();
+        break;
+      case Phase::kKilled:
+        return Error{Error::Kind::kSystem, ETIMEDOUT,
+                     cat("process ", running_.pid, " still lives ", kDying.count(), " seconds after SIGKILL"),
+                     cat("see what it waits for in /proc/", running_.pid, "/stack")};
+      case Phase::kEnded:
+        abandon();
+        break;
+    }
+    return ok();
   }
 
   Result<> on_end() {
     siginfo_t info{};
     TRY(check(sys::waitid(P_PIDFD, running_.pidfd.get(), &info, WEXITED), "waitid", ""));
-    ended_ = true;
     ending_.status = info.si_code == CLD_EXITED ? info.si_status : 128 + info.si_status;
-    if (running_.cgroup) {
-      auto kills = cgroups::oom_killed(*running_.cgroup);
-      if (kills) ending_.oom = *kills;
-    }
+    if (running_.cgroup)
+      if (auto kills = cgroups::oom_killed(*running_.cgroup)) ending_.oom = *kills;
+    const bool stopped = ending_.timed_out || ending_.told_to_stop_by != 0;
+    enter(Phase::kEnded, stopped ? std::optional(kDelivery) : std::nullopt);
+    slave_.reset();
+    input_.close();
+    output_.finish();
+    error_output_.finish();
     return ok();
   }
 
   Running& running_;
   const Supervision& options_;
   Stream input_, output_, error_output_;
+  UniqueFd slave_;
+  RawTerminal raw_{STDIN_FILENO};
+  bool in_background_ = false;  // of the shell whose terminal it is
   Ending ending_;
   std::optional<Clock::time_point> deadline_;
-  bool ended_ = false, stopping_ = false, abandoned_ = false;
+  Phase phase_ = Phase::kRunning;
 };
 
 }  // namespace
 
 Result<Ending> supervise(Running& running, const Supervision& supervision) {
-  std::optional<RawTerminal> raw;
-  if (supervision.terminal) raw.emplace(TRY(RawTerminal::enter(STDIN_FILENO)));
   return Supervisor(running, supervision).run();
-}
-
-Result<SignalWatch> SignalWatch::start() {
-  unsigned long mask = 0;
-  const auto add = [&](int signal) { mask |= 1UL << (signal - 1); };
-  for (const int signal : kEnding) add(signal);
-  for (const int signal : kForwarded) add(signal);
-  add(SIGWINCH);
-  TRY(check(sys::rt_sigprocmask(SIG_BLOCK, &mask, nullptr), "rt_sigprocmask", ""));
-  return SignalWatch(UniqueFd(TRY(check(sys::signalfd4(-1, &mask, SFD_CLOEXEC | SFD_NONBLOCK), "signalfd4", ""))));
 }
 
 }  // namespace convox::runtime

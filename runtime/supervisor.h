@@ -1,15 +1,17 @@
 // Who carries input, output, signals and the terminal's size between the user and an attached container, until it ends?
 //
 // One loop over poll(2): the container's pidfd, our signals, the user's descriptors and the container's. poll and not
-// epoll, because the user's input may be a regular file, which epoll refuses. The user's descriptors are shared with
-// their other programs, so they never become non-blocking; we write what fits. After the start nothing in here may be
-// fatal: an error on one stream closes that stream.
+// epoll, because the user's input may be a regular file, which epoll refuses. After the start nothing in here may be
+// fatal: an error on one stream closes that stream. Read next: stream.h.
 #pragma once
+#include <signal.h>
+
 #include <chrono>
 #include <optional>
 
 #include "cgroups/stats.h"
 #include "runtime/launch.h"
+#include "runtime/signals.h"
 
 namespace convox::runtime {
 
@@ -17,6 +19,7 @@ struct Supervision {
   int signals = -1;                                 // signalfd of SignalWatch
   bool terminal = false;                            // input is the user's terminal, and Running::console ours
   std::optional<std::chrono::nanoseconds> timeout;  // for the container's life
+  int stop_signal = SIGTERM;                        // what it is told to stop by at the timeout
   std::chrono::seconds grace{30};                   // from being told to stop to being killed
 };
 
@@ -28,19 +31,8 @@ struct Ending {
   Errno broken_stream;  // a part of its input or output was lost to this error
 };
 
-// Returns when the container has ended and its output was delivered. Restores the terminal on every way out.
+// Returns when the container has ended and its output was delivered, or given up because it was stopped and nobody
+// takes it. Restores the terminal on every way out.
 Result<Ending> supervise(Running& running, const Supervision& supervision);
-
-// The signals that the supervisor answers, blocked and readable from a descriptor: then none can come between two steps
-// of a launch and leave half of it behind.  signalfd(2)
-class SignalWatch {
- public:
-  static Result<SignalWatch> start();
-  [[nodiscard]] int fd() const { return fd_.get(); }
-
- private:
-  explicit SignalWatch(UniqueFd fd) : fd_(std::move(fd)) {}
-  UniqueFd fd_;
-};
 
 }  // namespace convox::runtime

@@ -1,8 +1,8 @@
 #include "runtime/terminal.h"
 
+#include <signal.h>
 #include <sys/ioctl.h>
-
-#include <cerrno>
+#include <unistd.h>
 
 namespace convox::runtime {
 
@@ -19,23 +19,40 @@ std::optional<TerminalSize> terminal_size(int fd) {
   return TerminalSize{size.ws_row, size.ws_col};
 }
 
+std::optional<TerminalSize> users_terminal_size() {
+  const auto size = terminal_size(STDOUT_FILENO);
+  return size ? size : terminal_size(STDIN_FILENO);
+}
+
 Result<> set_terminal_size(int fd, TerminalSize size) {
   winsize window{size.rows, size.columns, 0, 0};
   TRY(check(sys::ioctl(fd, TIOCSWINSZ, &window), "ioctl", "TIOCSWINSZ"));
   return ok();
 }
 
-Result<RawTerminal> RawTerminal::enter(int fd) {
-  termios settings{};
-  if (::tcgetattr(fd, &settings) != 0) return os_error("tcgetattr", "the terminal", Errno(-errno));
-  const termios saved = settings;
-  ::cfmakeraw(&settings);
-  if (::tcsetattr(fd, TCSADRAIN, &settings) != 0) return os_error("tcsetattr", "the terminal", Errno(-errno));
-  return RawTerminal(fd, saved);
+bool in_foreground(int terminal) {
+  const pid_t group = ::tcgetpgrp(terminal);
+  return group < 0 || group == ::getpgrp();
 }
 
+RawTerminal::RawTerminal(int fd) : fd_(fd), known_(::tcgetattr(fd, &saved_) == 0) {}
+
+// TCSANOW, because TCSADRAIN waits for a terminal that may have stalled.
+void RawTerminal::enter() {
+  if (!known_) return;
+  termios raw = saved_;
+  ::cfmakeraw(&raw);
+  entered_ |= ::tcsetattr(fd_, TCSANOW, &raw) == 0;
+}
+
+// Even when a shell has taken the terminal in the meantime; blocked, SIGTTOU does not stop us.
 RawTerminal::~RawTerminal() {
-  if (fd_ >= 0) ::tcsetattr(fd_, TCSADRAIN, &saved_);
+  if (!entered_) return;
+  constexpr unsigned long kStops = 1UL << (SIGTTOU - 1);
+  unsigned long before = 0;
+  sys::rt_sigprocmask(SIG_BLOCK, &kStops, &before);
+  ::tcsetattr(fd_, TCSANOW, &saved_);
+  sys::rt_sigprocmask(SIG_SETMASK, &before, nullptr);
 }
 
 }  // namespace convox::runtime

@@ -14,8 +14,13 @@ struct TerminalSize {
 };
 
 bool is_terminal(int fd);
+// May we use it? Not as a job in the background, which the kernel stops when it changes a terminal's settings or reads
+// from it (SIGTTOU, SIGTTIN). Where it is not our session's there is no job control.  tcgetpgrp(3), credentials(7)
+bool in_foreground(int terminal);
 // Nothing if `fd` is no terminal, or one that does not know.
 std::optional<TerminalSize> terminal_size(int fd);
+// Of the terminal that the user looks at: standard output's, or else standard input's.
+std::optional<TerminalSize> users_terminal_size();
 Result<> set_terminal_size(int fd, TerminalSize size);
 
 // Raw mode: keys go to the container's terminal as they are, Ctrl-C too; that one does the echoing and the line
@@ -23,15 +28,16 @@ Result<> set_terminal_size(int fd, TerminalSize size);
 // termios(3)
 class RawTerminal {
  public:
-  static Result<RawTerminal> enter(int fd);
-  RawTerminal(RawTerminal&& other) noexcept : fd_(other.fd_), saved_(other.saved_) { other.fd_ = -1; }
-  RawTerminal& operator=(RawTerminal&&) = delete;
+  // Enters nothing yet. A terminal that fails is left alone: to read from it says so better.
+  explicit RawTerminal(int fd);
+  RawTerminal(const RawTerminal&) = delete;
   ~RawTerminal();
+  void enter();  // and again, after a shell took the terminal for itself
 
  private:
-  RawTerminal(int fd, const termios& saved) : fd_(fd), saved_(saved) {}
   int fd_;
-  termios saved_;
+  termios saved_{};
+  bool known_, entered_ = false;
 };
 
 }  // namespace convox::runtime

@@ -1,0 +1,12 @@
+// Which signal is meant by "SIGTERM", "TERM", "SIGRTMIN+3" or "15"?
+#pragma once
+#include <string_view>
+
+#include "runtime/base/result.h"
+
+namespace convox::cli {
+
+// As an image's StopSignal may name it (OCI image-spec, config.md).
+Result<int> parse_signal(std::string_view name);
+
+}  // namespace convox::cli

@@ -1,0 +1,32 @@
+#include "runtime/signals.h"
+
+#include <signal.h>
+#include <sys/signalfd.h>
+
+#include <algorithm>
+#include <iterator>
+
+namespace convox::runtime {
+namespace {
+
+constexpr int kEnding[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT};
+constexpr int kOthers[] = {SIGUSR1, SIGUSR2, SIGALRM, SIGCONT, SIGWINCH};
+
+}  // namespace
+
+Result<SignalWatch> SignalWatch::start() {
+  unsigned long mask = 0;
+  for (const int signal : kEnding) mask |= 1UL << (signal - 1);
+  for (const int signal : kOthers) mask |= 1UL << (signal - 1);
+  TRY(check(sys::rt_sigprocmask(SIG_BLOCK, &mask, nullptr), "rt_sigprocmask", ""));
+  return SignalWatch(UniqueFd(TRY(check(sys::signalfd4(-1, &mask, SFD_CLOEXEC | SFD_NONBLOCK), "signalfd4", ""))));
+}
+
+int next_signal(int watch) {
+  signalfd_siginfo info{};
+  return sys::read(watch, &info, sizeof info) == sizeof info ? static_cast<int>(info.ssi_signo) : 0;
+}
+
+bool asks_to_end(int signal) { return std::find(std::begin(kEnding), std::end(kEnding), signal) != std::end(kEnding); }
+
+}  // namespace convox::runtime

@@ -85,6 +85,7 @@ Test(terminal, runs_a_shell) {
   shell.type("\x03");
   shell.type("echo sta''tus=$?\n");
   cr_expect(shell.expect("status=130"));
+  cr_expect(shell.expect("/app # "));  // before that the line is not edited yet, and an end of file is lost
   shell.type("\x04");
   EXPECT_STATUS(shell.wait(), 0);
   EXPECT_NOTHING_LEFT(app);

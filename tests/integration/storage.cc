@@ -61,8 +61,9 @@ Test(storage, that_was_to_be_kept_outlives_a_killed_convox) {
   running.signal(SIGKILL);
   running.wait();
   EXPECT_STATUS(box.convox({"run", "web", "true"}), 0);  // reaps it
-  const Ran found = box.run(
-      {"/bin/sh", "-c", "cat " + box.lib() + "/containers/*/upper/kept; cat " + box.lib() + "/containers/*/state.json"});
+  const Ran found =
+      box.run({"/bin/sh", "-c",
+               "cat " + box.lib() + "/containers/*/upper/kept; cat " + box.lib() + "/containers/*/state.json"});
   EXPECT_CONTAINS(found.out, "precious\n");
   EXPECT_CONTAINS(found.out, "\"status\":-1");
   EXPECT_TEXT(box.convox({"gc"}).out, "Removed 0 containers, 0 layers and 0 temporaries\n");

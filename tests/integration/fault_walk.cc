@@ -4,7 +4,7 @@
 // again and again, with each one of these calls failing (ENOMEM, EPERM) or killing its caller, in the host side, the
 // child and the stage. Each run must
 //   - either fail, with one line that says why and nothing on standard output, or start the payload confined exactly as
-//     in the clean run: never weaker
+//     in the clean run: never weaker. If a stream of the user's broke, a line says that its output is cut off
 //   - end in time
 //   - leave nothing; after a kill of the host side, nothing after the next convox command
 //
@@ -136,8 +136,10 @@ class Walker {
     if (ran.status == kTimedOut) {
       ++hangs;
       wrong = "hangs";
+    } else if (says_incomplete(ran)) {
+      wrong = check_output(ran, true);  // the status stays the payload's
     } else if (ran.status == 0) {
-      wrong = difference(set_of(reference_), set_of(payload_output(ran)));
+      wrong = difference(set_of(reference_), set_of(masked(payload_output(ran))));
       weaker += !wrong.empty();
     } else {
       wrong = host_killed ? check_output(ran, true) : check_failure(ran, point, what);
@@ -201,18 +203,23 @@ class Walker {
     return cat(wrong, "\nleft behind:\n", left);
   }
 
+  // A stream of the user's broke after the start, and the message says so.
+  static bool says_incomplete(const Ran& ran) {
+    return cat(ran.out, ran.err).find(": its input or output is incomplete: ") != std::string::npos;
+  }
+
   // On a terminal our messages follow it: of an undo that failed, for instance, which is not the payload's failure.
   std::string payload_output(const Ran& ran) const {
-    return masked(form_->terminal ? ran.out.substr(0, ran.out.find("ERROR: ")) : ran.out);
+    return form_->terminal ? ran.out.substr(0, ran.out.find("ERROR: ")) : ran.out;
   }
 
   // Standard output of a run that failed: nothing, or the whole of it if the payload had run; a part if it was killed
-  // meanwhile.
+  // or not heard meanwhile.
   std::string check_output(const Ran& ran, bool may_be_cut) const {
     std::string out = payload_output(ran);
-    if (out.empty() || out == reference_) return {};
-    if (!ran.out.ends_with('\n')) out.resize(out.rfind('\n', out.size() - 2) + 1);  // a masked line is a whole one
-    if (may_be_cut && reference_.starts_with(out)) return {};
+    if (may_be_cut) out.resize(out.rfind('\n') + 1);  // only a whole line can be masked
+    out = masked(out);
+    if (out.empty() || out == reference_ || (may_be_cut && reference_.starts_with(out))) return {};
     return cat("says on stdout:\n", out);
   }
 
@@ -231,9 +238,7 @@ class Walker {
     const std::size_t first = message.find("ERROR: ");
     if (first == std::string::npos || message.find("ERROR: ", first + 1) != std::string::npos) return "not one error";
     // What broke after the start may have cut the output off: then the message says so.
-    const bool ran_already =
-        message.find("running ") != std::string::npos || message.find("is incomplete") != std::string::npos;
-    return check_output(ran, ran_already);
+    return check_output(ran, message.find("running ") != std::string::npos);
   }
 
   const Form* form_ = nullptr;

@@ -109,7 +109,7 @@ class Run {
     config_.id = claim.id;
     name_host(config_);
     Result<int> result = start_and_wait(claim, signals);
-    Result<> disposed = containers_.dispose(claim, host_.cgroups, result && config_.keep ? &record_ : nullptr);
+    Result<> disposed = containers_.dispose(claim, host_.cgroups, kept() ? &record_ : nullptr);
     if (disposed) return result;
     if (!result) {  // why it did not start, and what is left of it
       Error both = std::move(result).error();
@@ -135,7 +135,10 @@ class Run {
     runtime::Launch launch(plan, containers_, claim, host_.cgroups, record_of(plan.config, command, boot_id),
                            signals.fd(), done);
     runtime::Running running = TRY(launch.perform(), "starting ", config_.service);
-    layers_.reset();  // held while the command runs, it would keep gc waiting for days
+    record_ = launch.record();
+    record_.phase = runtime::Phase::kStopped;
+    record_.status = runtime::kUnknownStatus;  // until it is known
+    layers_.reset();                           // held while the command runs, it would keep gc waiting for days
     if (plan.stage.traced) print_error(trace(plan, steps, Clock::now() - start));
 
     runtime::Supervision supervision;
@@ -147,11 +150,12 @@ class Run {
       supervision.timeout = std::chrono::nanoseconds(TRY(parse_duration(*timeout), "--timeout"));
     const runtime::Ending ending = TRY(runtime::supervise(running, supervision), "running ", config_.service);
     const int status = report(ending, config_.service);
-    record_ = launch.record();
-    record_.phase = runtime::Phase::kStopped;
     record_.status = status;
     return status;
   }
+
+  // Only what ran has anything to keep.
+  [[nodiscard]] bool kept() const { return config_.keep && record_.phase == runtime::Phase::kStopped; }
 
   const Invocation& invocation_;
   runtime::Containers containers_;
@@ -197,14 +201,15 @@ Result<int> gc(const Invocation& invocation) {
   rootfs::Store store = TRY(rootfs::Store::open(invocation.globals.root));
   const auto containers = TRY(runtime::Containers::open(invocation.globals.run, std::move(store)));
   const auto reaped = TRY(containers.reap(host.cgroups));
-  const std::size_t storage = TRY(containers.sweep_storage(invocation.flag("kept")));
+  const auto storage = TRY(containers.sweep_storage(invocation.flag("kept")));
   std::vector<std::string> in_use;
   for (const runtime::Record& record : TRY(containers.list()))
     in_use.insert(in_use.end(), record.layers.begin(), record.layers.end());
   const auto swept = TRY(containers.store().collect_garbage(in_use));
-  TRY(print(cat("Removed ", reaped.count + storage, " containers, ", swept.layers, " layers and ", swept.temporaries,
-                " temporaries\n")));
-  if (reaped.error) return *reaped.error;
+  TRY(print(cat("Removed ", reaped.count + storage.count, " containers, ", swept.layers, " layers and ",
+                swept.temporaries, " temporaries\n")));
+  for (const auto* part : {&reaped, &storage})
+    if (part->error) return *part->error;
   return 0;
 }
 

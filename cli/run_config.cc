@@ -12,6 +12,7 @@
 #include "cli/signal_names.h"
 #include "cli/sizes.h"
 #include "runtime/base/fs.h"
+#include "runtime/launch_plan.h"
 
 namespace convox::cli {
 namespace {
@@ -188,6 +189,7 @@ class Maker {
   [[nodiscard]] std::string volumes_root() const { return cat(flags_.globals.root, "/volumes/", source_.app); }
 
   Result<> add_volume(runtime::Volume volume) {
+    volume.target = TRY(runtime::plain_target("volume", volume.target));
     struct stat st {};
     const long rc = sys::newfstatat(AT_FDCWD, volume.source.c_str(), &st, 0);
     if (rc < 0 && !(rc == -ENOENT && volume.make_source)) return os_error("volume", volume.source, Errno(rc));
@@ -244,9 +246,15 @@ class Maker {
       }
     for (const std::string_view text : flags_.values("volume")) TRY(add_volume_flag(text));
     for (const std::string& path : image_.volumes) {
-      const bool covered =
-          std::any_of(want_.volumes.begin(), want_.volumes.end(), [&](const auto& v) { return v.target == path; });
-      if (!covered) want_.own_volumes.push_back(path);
+      const auto target = runtime::plain_target("volume of the image", path);
+      if (!target) {  // images made for systemd name /sys/fs/cgroup, which every container has
+        out_.warnings.push_back(target.error().text);
+        continue;
+      }
+      const auto covers = [&](const auto& mount) { return mount.target == *target; };
+      if (std::none_of(want_.volumes.begin(), want_.volumes.end(), covers) &&
+          std::none_of(want_.tmpfs.begin(), want_.tmpfs.end(), covers))
+        want_.own_volumes.push_back(*target);
     }
     return ok();
   }

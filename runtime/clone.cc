@@ -104,6 +104,8 @@ std::uint64_t flags_of(const Namespaces& namespaces) {
 
 }  // namespace
 
+void die_with_parent() { sys::prctl(PR_SET_PDEATHSIG, SIGKILL); }
+
 Result<UniqueFd> in_private_mounts(const std::function<void()>& deed) {
   constexpr std::size_t room = 256 * 1024;  // `deed` is ordinary code
   void* stack = TRY(make_stack(room));
@@ -121,8 +123,14 @@ Result<UniqueFd> in_private_mounts(const std::function<void()>& deed) {
     (*static_cast<const std::function<void()>*>(call))();
     sys::exit_group(0);
   };
+  // A Ctrl-Z would stop the task, and us with it where no signal reaches us: it inherits this mask. No deadline covers
+  // the call; all that it waits for is the disk.
+  const unsigned long all = ~0UL;
+  unsigned long before = 0;
+  TRY(check(sys::rt_sigprocmask(SIG_SETMASK, &all, &before), "rt_sigprocmask", ""));
   const long pid = clone_onto(&args, live, const_cast<std::function<void()>*>(&deed));
-  sys::munmap(stack, room);  // vfork returned: the task has let go of our memory
+  sys::rt_sigprocmask(SIG_SETMASK, &before, nullptr);  // cannot fail: it did not the first time
+  sys::munmap(stack, room);                            // vfork returned: the task has let go of our memory
   TRY(check(pid, "clone3", "CLONE_NEWNS"));
   return UniqueFd(pidfd);
 }

@@ -56,6 +56,10 @@ class ChildMemory {
 // be reaped.
 Result<UniqueFd> in_private_mounts(const std::function<void()>& deed);
 
+// For the task of in_private_mounts, which holds our descriptors and so our locks: without it they would outlive us by
+// as long as the disk takes. A change of ids clears it, also of file system ids.  PR_SET_PDEATHSIG(2const)
+void die_with_parent();
+
 // Waits, at most ten seconds, for what was told to end, or is about to, and reaps it.
 void reap(const UniqueFd& pidfd);
 

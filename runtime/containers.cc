@@ -142,17 +142,15 @@ Result<> Containers::release_ids(const Claim& claim) const {
 }
 
 Result<> Containers::dispose(const Claim& claim, const cgroups::Hierarchy& hierarchy, const Record* kept) const {
+  // In this order: its ids are for the next one, and its files for nobody, only when no process of it is left. The
+  // record goes last, when nothing is left that it would be needed for.
+  const std::string doing = cat("removing container ", claim.id);
+  TRY(dispose_cgroup(claim.id, hierarchy), doing);
   FirstError note;
-  Result<> ended = dispose_cgroup(claim.id, hierarchy);
-  // Its ids are for the next one only when nobody runs under them any more.
-  if (ended) ended = release_ids(claim);
-  note(std::move(ended));
-  note(kept ? keep_storage(claim, *kept) : remove_storage(claim.id));
-  // The record goes last, and only if nothing is left that it would be needed for.
-  Result<> result = std::move(note).result();
-  if (result) result = fs::remove_tree(containers_.get(), claim.id);
-  if (!result) return std::move(result).error().under(cat("removing container ", claim.id));
-  return ok();
+  note(release_ids(claim));
+  note(kept ? keep_storage(claim.id, *kept) : remove_storage(claim.id));
+  TRY(std::move(note).result(), doing);
+  return fs::remove_tree(containers_.get(), claim.id);
 }
 
 Result<> Containers::remove_storage(const std::string& id) const {
@@ -160,10 +158,18 @@ Result<> Containers::remove_storage(const std::string& id) const {
   return fs::remove_tree(storage.get(), id);
 }
 
-Result<> Containers::keep_storage(const Claim& claim, const Record& record) const {
+Result<> Containers::keep_storage(const std::string& id, const Record& record) const {
   const UniqueFd storage = TRY(store_.containers());
-  const UniqueFd own = TRY(fs::open_beneath(storage.get(), claim.id, O_RDONLY | O_DIRECTORY));
+  const UniqueFd own = TRY(fs::open_beneath(storage.get(), id, O_RDONLY | O_DIRECTORY));
   return fs::replace(own.get(), kRecordName, print(record), 0600, fs::Durable::kYes);
+}
+
+Result<std::optional<Record>> Containers::kept_record(const std::string& id) const {
+  const UniqueFd storage = TRY(store_.containers());
+  const auto own = fs::open_beneath(storage.get(), id, O_RDONLY | O_DIRECTORY);
+  if (!own && own.error().code == ENOENT) return std::optional<Record>();
+  if (!own) return own.error();
+  return read_record(own->get());
 }
 
 Result<Containers::Reaped> Containers::reap(const cgroups::Hierarchy& hierarchy) const {
@@ -176,18 +182,20 @@ Result<Containers::Reaped> Containers::reap(const cgroups::Hierarchy& hierarchy)
       continue;
     }
     if (!*claim) continue;  // its supervisor lives
-    const UniqueFd& directory = (*claim)->directory;
-    auto record = read_record(directory.get());
-    if (!record) {  // perhaps one that was run with --keep
-      note(std::move(record).error().under(cat("container ", id)));
+    // Its own record may be torn, foreign or missing: everything it owns has its name. Only whether its files are to be
+    // kept is for a record to say, and that one lies with them. One that never ran has nothing to keep.
+    const auto record = read_record((*claim)->directory.get());
+    auto kept = kept_record(id);
+    if (!kept) {
+      note(std::move(kept).error().under(cat("container ", id)));
       continue;
     }
-    const bool keep = *record && (*record)->keep && (*record)->phase == Phase::kRunning;
-    if (keep) {
-      (*record)->phase = Phase::kStopped;
-      (*record)->status = kUnknownStatus;
+    if (*kept && record && *record && (*record)->phase == Phase::kCreating) kept->reset();
+    if (*kept && (*kept)->phase != Phase::kStopped) {
+      (*kept)->phase = Phase::kStopped;
+      (*kept)->status = kUnknownStatus;
     }
-    auto disposed = dispose(**claim, hierarchy, keep ? &**record : nullptr);
+    auto disposed = dispose(**claim, hierarchy, *kept ? &**kept : nullptr);
     reaped.count += disposed.has_value();
     note(std::move(disposed));
   }
@@ -195,19 +203,25 @@ Result<Containers::Reaped> Containers::reap(const cgroups::Hierarchy& hierarchy)
   return reaped;
 }
 
-Result<std::size_t> Containers::sweep_storage(bool kept) const {
+Result<Containers::Reaped> Containers::sweep_storage(bool kept) const {
   const UniqueFd storage = TRY(store_.containers());
-  std::size_t swept = 0;
+  Reaped swept;
+  FirstError note;
+  const auto has_record = [&](const std::string& id) {
+    return sys::faccessat2(containers_.get(), id.c_str(), F_OK, 0) == 0;
+  };
   for (const std::string& id : TRY(fs::list(storage.get()))) {
+    if (has_record(id)) continue;  // it is there from before the storage until after it
     auto own = fs::open_beneath(storage.get(), id, O_RDONLY | O_DIRECTORY);
-    if (!own) continue;                                                          // gone since
-    if (sys::flock(own->get(), LOCK_EX | LOCK_NB) < 0) continue;                 // in use
-    if (sys::faccessat2(containers_.get(), id.c_str(), F_OK, 0) == 0) continue;  // its record knows what to do
-    const bool is_kept = sys::faccessat2(own->get(), kRecordName, F_OK, 0) == 0;
-    if (is_kept && !kept) continue;
-    TRY(fs::remove_tree(storage.get(), id));
-    ++swept;
+    if (!own) continue;                                           // gone since
+    if (sys::flock(own->get(), LOCK_EX | LOCK_NB) < 0) continue;  // in use, by one with another run directory
+    if (has_record(id)) continue;
+    if (!kept && sys::faccessat2(own->get(), kRecordName, F_OK, 0) == 0) continue;
+    Result<> removed = fs::remove_tree(storage.get(), id);
+    swept.count += removed.has_value();
+    note(std::move(removed));
   }
+  if (auto result = std::move(note).result(); !result) swept.error = std::move(result).error();
   return swept;
 }
 

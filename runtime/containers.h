@@ -47,6 +47,9 @@ class Containers {
   [[nodiscard]] Result<> dispose(const Claim& claim, const cgroups::Hierarchy& hierarchy,
                                  const Record* kept = nullptr) const;
 
+  // Writes `record` into the storage of container `id`, durably: from then on its files are to be kept.
+  [[nodiscard]] Result<> keep_storage(const std::string& id, const Record& record) const;
+
   // Disposes of containers whose supervisor died; goes on past those that cannot be, and tells of the first. One that
   // was to be kept is, with an unknown status. How many are gone.
   struct Reaped {
@@ -57,7 +60,7 @@ class Containers {
 
   // Removes storage that belongs to no container any more (a reboot empties RUN, not ROOT) and, with `kept`, that of
   // kept ones. How many are gone.
-  [[nodiscard]] Result<std::size_t> sweep_storage(bool kept) const;
+  [[nodiscard]] Result<Reaped> sweep_storage(bool kept) const;
 
   // Of all containers, kept ones too. A record that cannot be read is an error: gc would take its layers away.
   [[nodiscard]] Result<std::vector<Record>> list() const;
@@ -78,7 +81,7 @@ class Containers {
   [[nodiscard]] Result<std::optional<Claim>> try_claim(const std::string& id) const;
   [[nodiscard]] Result<> release_ids(const Claim& claim) const;
   [[nodiscard]] Result<> remove_storage(const std::string& id) const;
-  [[nodiscard]] Result<> keep_storage(const Claim& claim, const Record& record) const;
+  [[nodiscard]] Result<std::optional<Record>> kept_record(const std::string& id) const;
 
   std::string run_path_;
   UniqueFd run_, containers_, ids_;

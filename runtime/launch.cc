@@ -57,14 +57,8 @@ Result<> Launch::perform_all(const std::vector<HostStep>& steps, std::size_t fir
   for (std::size_t i = 0; i < steps.size(); ++i) {
     const auto start = Clock::now();
     Result<> result = std::visit([&](const auto& step) { return perform(step); }, steps[i]);
-    // A stage that failed is a broken socket to us; what it said before is the reason.
-    if (!result && !reported_ && socket_ && (result.error().code == EPIPE || result.error().code == ECONNRESET)) {
-      for (bool more = true; more && !reported_;) {
-        Result<Incoming> incoming = receive();
-        more = incoming && incoming->report;
-        if (reported_) result = std::move(incoming).error();
-      }
-    }
+    if (!result && socket_ && (result.error().code == EPIPE || result.error().code == ECONNRESET))
+      result = why_it_ended();
     if (!result) {
       // A failure that the stage reported already names its own step.
       if (result.error().kind == Error::Kind::kInterrupted || reported_) return result;
@@ -73,6 +67,15 @@ Result<> Launch::perform_all(const std::vector<HostStep>& steps, std::size_t fir
     if (done_) done_(first + i, Clock::now() - start);
   }
   return ok();
+}
+
+// A stage that failed is a broken socket to us: what it said before is the reason, or else how it died.
+Error Launch::why_it_ended() {
+  for (;;) {
+    Result<Incoming> incoming = receive();
+    if (!incoming) return std::move(incoming).error();
+    if (!incoming->report) return ended_early();
+  }
 }
 
 // The next packet of the stage, or its end of file. Returns early for a signal, the deadline, and the stage's death.
@@ -179,6 +182,8 @@ Result<> Launch::perform(const AwaitPayload&) {
   const long rc = sys::waitid(P_PIDFD, child_.pidfd.get(), &info, WEXITED | WNOWAIT | WNOHANG);
   if (rc == 0 && info.si_pid != 0 && info.si_code != CLD_EXITED && info.si_status == SIGSYS)
     return Error{Error::Kind::kSystem, EPERM, "the seccomp filter killed the execve of the command", {}};
+  if (helper_) reap(helper_);  // it has long ended
+  helper_.reset();
   record_.phase = Phase::kRunning;
   record_.pid = child_.pid;
   return containers_.write(claim_, record_);

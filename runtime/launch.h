@@ -84,6 +84,7 @@ class Launch {
   Result<Incoming> receive();
   Error failure(const stage::Report& report) const;
   Error ended_early() const;
+  Error why_it_ended();
   // Makes a detached mount private and sets its MOUNT_ATTR_* and, with a user namespace, its idmap.
   Result<> set_attributes(int tree, std::uint64_t attributes, bool idmapped, bool whole, const std::string& what) const;
   // launch_root.cc

@@ -17,33 +17,14 @@ Result<> check_path(std::string_view what, std::string_view path) {
   return ok();
 }
 
-// Writes a place where something is to be mounted in its one plain form, "/a/b". `..` would make two places of one
-// name. The stage refuses what links make of it; here it is what the user wrote.
-Result<> settle_target(std::string_view what, std::string& path) {
-  TRY(check_path(what, path));
-  std::string plain;
-  for (std::string_view rest = path; !rest.empty();) {
-    const std::string_view part = cut(rest, '/');
-    if (part == "." || part == "..") return invalid(cat(what, " \"", path, "\" has a \"", part, "\" in it"));
-    if (!part.empty()) plain += cat("/", part);
-  }
-  path = plain.empty() ? "/" : plain;
-  // Our own mounts are not for covering, and below /proc a file would no longer be the kernel's.
-  for (const std::string_view ours : {"/", "/proc", "/sys", "/dev", "/dev/pts"})
-    if (path == ours) return invalid(cat("a ", what, " cannot be mounted at ", path));
-  if (path.starts_with("/proc/") || path.starts_with("/sys/"))
-    return invalid(cat("a ", what, " cannot be mounted at ", path));
-  return ok();
-}
-
 Result<> settle_paths(ContainerConfig& config) {
   TRY(check_path("working directory", config.directory));
   for (Volume& volume : config.volumes) {
     TRY(check_path("volume source", volume.source));
-    TRY(settle_target("volume", volume.target));
+    volume.target = TRY(plain_target("volume", volume.target));
   }
-  for (Tmpfs& tmpfs : config.tmpfs) TRY(settle_target("tmpfs", tmpfs.target));
-  for (std::string& path : config.own_volumes) TRY(settle_target("volume of the image", path));
+  for (Tmpfs& tmpfs : config.tmpfs) tmpfs.target = TRY(plain_target("tmpfs", tmpfs.target));
+  for (std::string& path : config.own_volumes) path = TRY(plain_target("volume of the image", path));
   return ok();
 }
 
@@ -69,6 +50,22 @@ security::CapabilitySet obtainable(const ContainerConfig& config, const Host& ho
 }
 
 }  // namespace
+
+Result<std::string> plain_target(std::string_view what, std::string_view path) {
+  TRY(check_path(what, path));
+  std::string plain;
+  for (std::string_view rest = path; !rest.empty();) {
+    const std::string_view part = cut(rest, '/');
+    if (part == "." || part == "..") return invalid(cat(what, " \"", path, "\" has a \"", part, "\" in it"));
+    if (!part.empty()) plain += cat("/", part);
+  }
+  if (plain.empty()) plain = "/";
+  // Our own mounts are not for covering, and below /proc a file would no longer be the kernel's.
+  const bool reserved = plain == "/" || plain == "/proc" || plain == "/sys" || plain == "/dev" || plain == "/dev/pts" ||
+                        plain.starts_with("/proc/") || plain.starts_with("/sys/");
+  if (reserved) return invalid(cat("a ", what, " cannot be mounted at ", plain));
+  return plain;
+}
 
 Result<LaunchPlan> plan_launch(ContainerConfig config, const Host& host, std::string_view filter) {
   TRY(check_host(host));

@@ -79,6 +79,11 @@ struct LaunchPlan {
   [[nodiscard]] std::size_t size() const { return before.size() + meanwhile.size() + stage.steps().size(); }
 };
 
+// A place where something is to be mounted, in its one plain form, "/a/b"; `..` would make two places of one name. An
+// error for places that are ours. The stage refuses what links make of it; here it is what somebody wrote. `what` is
+// for the error.
+Result<std::string> plain_target(std::string_view what, std::string_view path);
+
 // Fails for what this host cannot do (check_host, cgroups::check_limits); never plans less than what was asked.
 // `filter` is the seccomp program for config.capabilities, empty with config.seccomp false.
 Result<LaunchPlan> plan_launch(ContainerConfig config, const Host& host, std::string_view filter);

@@ -108,6 +108,7 @@ Result<UniqueFd> Launch::stack(const std::vector<UniqueFd>& trees, bool keep) co
   // The overlay remembers who made it and writes as that one: so the container's root makes it. With the credentials of
   // the host's root, whose id no idmapped upper can hold, it would be read-only without a word.
   TRY(make_files_as(root_id()));
+  die_with_parent();
   UniqueFd root = TRY(overlay.create(MOUNT_ATTR_NODEV));  // device nodes of an image never work: /dev is ours
   struct statfs fs {};
   TRY(check(sys::fstatfs(root.get(), &fs), "statfs", "the overlay"));

@@ -3,7 +3,6 @@
 #include <linux/ioprio.h>
 #include <linux/memfd.h>
 #include <sched.h>
-#include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -12,6 +11,7 @@
 #include <cstring>
 
 #include "runtime/base/fs.h"
+#include "runtime/base/lock.h"
 #include "runtime/launch.h"
 #include "runtime/stage_image.h"
 
@@ -60,9 +60,10 @@ Result<> Launch::perform(const LeaseIds&) {
 Result<> Launch::perform(const MakeStorage&) {
   const UniqueFd all = TRY(containers_.store().containers());
   storage_ = TRY(fs::make_and_open_directory(all.get(), claim_.id, 0700));
-  TRY(check(sys::flock(storage_.get(), LOCK_EX | LOCK_NB), "flock", "the container's storage"));
+  TRY(lock(storage_.get(), LockKind::kExclusive, "the container's storage"));  // gc may look at it just now
   TRY(check(sys::mkdirat(storage_.get(), "upper", 0755), "mkdir", "upper"));
   TRY(check(sys::mkdirat(storage_.get(), "work", 0700), "mkdir", "work"));
+  if (record_.keep) TRY(containers_.keep_storage(claim_.id, record_));  // a reboot takes the other record away
   return ok();
 }
 
@@ -179,9 +180,7 @@ Result<> Launch::perform(const HandOver&) {
   part->cmsg_type = SCM_RIGHTS;
   part->cmsg_len = CMSG_LEN(count * sizeof(int));
   std::memcpy(CMSG_DATA(part), fds, count * sizeof(int));
-  const long sent = sys::sendmsg(socket_.get(), &message, MSG_NOSIGNAL);
-  if (sent == -EPIPE || sent == -ECONNRESET) return ended_early();
-  TRY(check(sent, "sendmsg", "to the stage"));
+  TRY(check(sys::sendmsg(socket_.get(), &message, MSG_NOSIGNAL), "sendmsg", "to the stage"));
   mounts_.clear();
   return ok();
 }

@@ -79,6 +79,13 @@ class Planner {
     plan_.then(MountNew{text(type), text(target), plan_.list(options), attributes, kind});
   }
 
+  // Did the user put something of theirs at `path`, or over all of /etc?
+  [[nodiscard]] bool is_users(std::string_view path) const {
+    const auto covers = [&](const auto& mount) { return mount.target == path || mount.target == "/etc"; };
+    return std::any_of(want_.volumes.begin(), want_.volumes.end(), covers) ||
+           std::any_of(want_.tmpfs.begin(), want_.tmpfs.end(), covers);
+  }
+
   void build_file_system() {
     mount("proc", "/proc", {}, kTight, Target::kPlainDirectory);
     plan_.then(
@@ -106,9 +113,9 @@ class Planner {
                             volume.is_file ? Target::kFile : Target::kDirectory,
                             true});
     for (const std::string& path : want_.own_volumes) plan_.then(ImageVolume{text(path)});
-    // Last, so that a volume over /etc does not hide them.
     for (const std::string_view name : kIdentityFiles)
-      plan_.then(PlaceFile{text(cat(".", name)), text(cat("/etc/", name))});
+      if (const std::string target = cat("/etc/", name); !is_users(target))
+        plan_.then(PlaceFile{text(cat(".", name)), text(target)});
   }
 
   void set_up_machine() {

@@ -32,7 +32,7 @@ Result<> set_terminal_size(int fd, TerminalSize size) {
 
 bool in_foreground(int terminal) {
   const pid_t group = ::tcgetpgrp(terminal);
-  return group < 0 || group == ::getpgrp();
+  return group < 0 || group == sys::getpgid(0);
 }
 
 RawTerminal::RawTerminal(int fd) : fd_(fd), known_(::tcgetattr(fd, &saved_) == 0) {}

@@ -339,6 +339,11 @@ struct Explain {
   }
   template <class Step>
   Error operator()(const Step& step) const {
+    if (error.value == EXDEV)
+      return Error{Error::Kind::kSystem,
+                   EXDEV,
+                   cat("that place is, or links lead to, a mount of the container's own: ", describe(error)),
+                   {}};
     std::string call = words(stage::Step(step), plan.stage).source;
     return other(call.substr(0, call.find('(')));
   }

@@ -255,6 +255,7 @@ inline long wait4(int pid, int* status, int options) noexcept {
 }
 // fork(2) without a libc: a copy of this process, which sends SIGCHLD when it ends. 0 in the child.
 inline long fork() noexcept { return call("clone", __NR_clone, 17 /* SIGCHLD */, nullptr, nullptr, nullptr, nullptr); }
+inline long getpgid(int pid) noexcept { return call("getpgid", __NR_getpgid, pid); }
 inline long setpgid(int pid, int group) noexcept { return call("setpgid", __NR_setpgid, pid, group); }
 inline long pidfd_open(int pid, unsigned flags) noexcept { return call("pidfd_open", __NR_pidfd_open, pid, flags); }
 inline long pidfd_send_signal(int pidfd, int signal) noexcept {

@@ -10,6 +10,7 @@
 #include <linux/stat.h>
 #include <sys/statfs.h>
 
+#include <initializer_list>
 #include <utility>
 
 #include "runtime/stage/stage.h"
@@ -67,9 +68,25 @@ long resolve(int root, const char* path, int flags, bool plain) noexcept {
   return fd == -ENOSYS ? walk_without_links(root, path, flags) : fd;
 }
 
+constexpr int kLinks = 8;  // that lead nowhere yet, in one way; more are a loop
+constexpr std::size_t kPath = 4096;
+
+// Puts `parts`, with a slash between them, into `path`. False if there is no room.
+bool join(char* path, std::initializer_list<std::string_view> parts) noexcept {
+  std::size_t size = 0;
+  for (const std::string_view part : parts) {
+    if (size + part.size() + 2 > kPath) return false;
+    for (const char c : part) path[size++] = c;
+    path[size++] = '/';
+  }
+  path[size == 0 ? 0 : size - 1] = '\0';
+  return true;
+}
+
 // Makes `path`, whose parent may be missing too. Each round makes one component of the way and starts over, so that
-// nothing is remembered that a rename could have moved.
-Errno make_missing(int root, const char* path, Target kind) noexcept {
+// nothing is remembered that a rename could have moved. A link that leads nowhere is followed inside the root: images
+// ship /etc/resolv.conf as one to a file that systemd-resolved would make.
+Errno make_missing(int root, const char* path, Target kind, int links = 0) noexcept {
   const bool plain = kind == Target::kPlainDirectory;
   char way[4096];
   std::size_t end = 0;
@@ -96,7 +113,17 @@ Errno make_missing(int root, const char* path, Target kind) noexcept {
     const bool file = *rest == '\0' && kind == Target::kFile;
     const long made =
         file ? sys::mknodat(dir.get(), way + name, S_IFREG | 0644, 0) : sys::mkdirat(dir.get(), way + name, 0755);
-    if (made < 0 && made != -EEXIST) return Errno(made);
+    if (made == -EEXIST && !plain) {
+      char target[kPath], next[kPath];
+      const long size = sys::readlinkat(dir.get(), way + name, target, sizeof target - 1);
+      if (size < 0) return Errno(size);
+      if (links == kLinks) return Errno(-ELOOP);
+      const std::string_view leads(target, static_cast<std::size_t>(size));
+      const bool absolute = !leads.empty() && leads[0] == '/';
+      const bool fits = absolute ? join(next, {leads, rest}) : join(next, {way, leads, rest});
+      return fits ? make_missing(root, next, kind, links + 1) : Errno(-ENAMETOOLONG);
+    }
+    if (made < 0) return Errno(made);
     way[parent] = '/';
   }
   return {};
@@ -134,11 +161,10 @@ UniqueFd open_mount_target(const Stage& stage, const char* path, Target kind, Er
   if (*error) return {};
   for (const unsigned long kernels : {PROC_SUPER_MAGIC, SYSFS_MAGIC, CGROUP2_SUPER_MAGIC, DEVPTS_SUPER_MAGIC})
     if (static_cast<unsigned long>(fs.f_type) == kernels) *error = Errno(-EXDEV);
-  struct statx root {
-  }, found{};
-  if (!*error) *error = Errno(sys::statx(stage.root, "", AT_EMPTY_PATH, STATX_INO | STATX_MNT_ID, &root));
-  if (!*error) *error = Errno(sys::statx(target.get(), "", AT_EMPTY_PATH, STATX_INO | STATX_MNT_ID, &found));
-  if (!*error && root.stx_mnt_id == found.stx_mnt_id && root.stx_ino == found.stx_ino) *error = Errno(-EXDEV);
+  // Nor over a mount that is there already, such as our /dev: two things at one place is not what anybody asked for.
+  struct statx found {};
+  if (!*error) *error = Errno(sys::statx(target.get(), "", AT_EMPTY_PATH, STATX_TYPE, &found));
+  if (!*error && (found.stx_attributes & STATX_ATTR_MOUNT_ROOT)) *error = Errno(-EXDEV);
   return *error ? UniqueFd() : std::move(target);
 }
 

@@ -65,3 +65,41 @@ Test(mount_targets, below_another_volume_are_mounts_of_their_own) {
   EXPECT_CONTAINS(ran.out, "outerinnerouterfile\n");
   EXPECT_CONTAINS(ran.err, "Read-only file system");
 }
+
+// systemd-resolved's images ship a link to a file that it would make.
+Test(mount_targets, behind_a_link_that_leads_nowhere_yet_are_made) {
+  REQUIRE(kNeeds);
+  App app(testbox_image_with(
+      {link_to("etc/resolv.conf", "../run/systemd/resolve/stub-resolv.conf"), link_to("etc/hosts", "/etc/hosts")}));
+  const Ran loop = app.convox({"run", "web", "true"});
+  EXPECT_STATUS(loop, 125);
+  EXPECT_CONTAINS(loop.err, "ELOOP");
+  App good(testbox_image_with({link_to("etc/resolv.conf", "../run/systemd/resolve/stub-resolv.conf")}));
+  const Ran ran = good.convox({"run", "web", "cat /run/systemd/resolve/stub-resolv.conf"});
+  EXPECT_STATUS(ran, 0);
+  EXPECT_CONTAINS(ran.out, "No network");
+  EXPECT_NOTHING_LEFT(good);
+}
+
+Test(mount_targets, of_the_user_win_over_files_of_ours) {
+  REQUIRE(kNeeds);
+  App app;
+  write_file(app.path() + "/hosts", "10.1.2.3 mine\n");
+  write_file(app.path() + "/etc/only", "x");
+  app.remember();
+  EXPECT_TEXT(app.convox({"run", "--volume", app.path() + "/hosts:/etc/hosts", "web", "cat", "/etc/hosts"}).out,
+              "10.1.2.3 mine\n");
+  EXPECT_TEXT(app.convox({"run", "--volume", app.path() + "/etc:/etc:ro", "web", "ls", "/etc"}).out, "only\n");
+  EXPECT_NOTHING_LEFT(app);
+}
+
+Test(mount_targets, that_links_lead_to_dev_are_refused_and_the_volume_is_untouched) {
+  REQUIRE(kNeeds);
+  App app(testbox_image_with({link_to("data", "/dev")}));
+  write_file(app.path() + "/volume/.hosts", "mine");
+  app.remember();
+  const Ran ran = app.convox({"run", "--volume", app.path() + "/volume:/data", "web", "true"});
+  EXPECT_STATUS(ran, 125);
+  EXPECT_CONTAINS(ran.err, "EXDEV");
+  EXPECT_NOTHING_LEFT(app);
+}

@@ -23,7 +23,8 @@ std::string written(const TemporaryDirectory& cache, const std::string& name) {
   return *content;
 }
 
-void overwrite(const TemporaryDirectory& cache, const std::string& name, std::string_view content, unsigned mode = 0600) {
+void overwrite(const TemporaryDirectory& cache, const std::string& name, std::string_view content,
+               unsigned mode = 0600) {
   cr_assert(fs::replace(cache.fd(), name, content, mode, fs::Durable::kNo).has_value());
 }
 

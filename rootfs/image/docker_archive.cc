@@ -49,7 +49,7 @@ Result<ImagePlan> read_image(Source& source, const json::Value& image) {
   plan.configuration = TRY(parse_configuration(document, name));
   for (const std::string& layer : TRY(json::strings(image, "Layers"))) {
     auto window = TRY(source.find(layer));
-    plan.layers.push_back({std::move(window), layer, std::nullopt, std::nullopt});
+    plan.layers.push_back({window, layer, std::nullopt, std::nullopt});
   }
   return plan;
 }

@@ -182,7 +182,7 @@ Result<ImagePlan> read_manifest(Source& source, const Descriptor& descriptor) {
     const Descriptor layer = TRY(parse_descriptor(value));
     if (layer.type.content != Content::kLayer) return invalid(cat("\"", layer.type_name, "\" is not a layer"));
     auto blob = TRY(find_blob(source, layer));
-    plan.layers.push_back({std::move(blob), cat("sha256:", layer.digest), layer.digest, layer.type.compression});
+    plan.layers.push_back({blob, cat("sha256:", layer.digest), layer.digest, layer.type.compression});
   }
   return plan;
 }

@@ -150,7 +150,8 @@ Result<> Containers::dispose(const Claim& claim, const cgroups::Hierarchy& hiera
   note(release_ids(claim));
   note(kept ? keep_storage(claim.id, *kept) : remove_storage(claim.id));
   TRY(std::move(note).result(), doing);
-  return fs::remove_tree(containers_.get(), claim.id);
+  TRY(fs::remove_tree(containers_.get(), claim.id), doing);
+  return ok();
 }
 
 Result<> Containers::remove_storage(const std::string& id) const {

@@ -99,10 +99,10 @@ inline void start(char** environment, bool is_stage) noexcept {
   }
 }
 
-// Calls that have no error to give: umask(2), getpid(2). And close(2) has closed whatever it answers: a close that did
-// nothing would be a fault that no kernel makes.
+// Calls that have no error to give: umask(2), getpid(2), getpgid(2) of oneself. And close(2) has closed whatever it
+// answers: a close that did nothing would be a fault that no kernel makes.
 inline bool cannot_fail(const char* name) noexcept {
-  constexpr const char* without_errors[] = {"umask", "getpid", "getppid", "close"};
+  constexpr const char* without_errors[] = {"umask", "getpid", "getppid", "getpgid", "close"};
   for (const char* one : without_errors)
     if (detail::equal(name, one)) return true;
   return false;

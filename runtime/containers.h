@@ -42,8 +42,9 @@ class Containers {
   // nobody.
   [[nodiscard]] Result<std::uint32_t> lease_ids(const Claim& claim) const;
 
-  // Ends and removes everything of the container: processes, cgroup, storage, lease, record. Goes on past errors and
-  // returns the first. May be repeated. With `kept` its storage stays, with that record in it.
+  // Ends and removes everything of the container: processes, cgroup, lease, storage, record. Stops where processes will
+  // not end, since all else is theirs as long as they live. May be repeated. With `kept` its storage stays, with that
+  // record.
   [[nodiscard]] Result<> dispose(const Claim& claim, const cgroups::Hierarchy& hierarchy,
                                  const Record* kept = nullptr) const;
 

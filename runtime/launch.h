@@ -2,8 +2,8 @@
 //
 // Step by step, in the plan's order: `before`, the clone, `meanwhile`, and then the wait for the stage. Every side
 // effect is named by the record that the first step writes, so the answer to any failure is one call,
-// Containers::dispose; nothing here undoes anything by itself. Read next: launch_steps.cc (small steps), launch_root.cc
-// (the file system), clone.cc (the child).
+// Containers::dispose; nothing here undoes anything by itself. Read next: launch_steps.cc (small steps),
+// launch_devices.cc (/dev), launch_root.cc (the file system), clone.cc (the child).
 #pragma once
 #include <sys/types.h>
 
@@ -70,9 +70,10 @@ class Launch {
   Result<> perform(const HandOver&);
   // launch_root.cc
   Result<> perform(const MountOverlay&);
+  Result<> perform(const OpenVolume&);
+  // launch_devices.cc
   Result<> perform(const MakeDevices&);
   Result<> perform(const OpenSysfs&);
-  Result<> perform(const OpenVolume&);
   // launch.cc
   Result<> perform(const AwaitStage&);
   Result<> perform(const AwaitPayload&);

@@ -52,8 +52,8 @@ class Planner {
     plan_.then(Receive{slots_.count});  // until here the host side has prepared mounts in parallel
     plan_.then(AttachRoot{{slots_.root}});
     build_file_system();
-    plan_.then(ResolveUser{text(want_.user), want_.never_root,
-                           largest_id()});  // the image is in place, and nothing else can change it yet
+    // The image is in place, and nothing else can change it yet.
+    plan_.then(ResolveUser{text(want_.user), want_.never_root, largest_id()});
     if (want_.terminal) plan_.then(OpenConsole{});
     plan_.then(OwnStdio{});
     plan_.then(PivotRoot{});  // after the mounts: proc and sysfs may only be mounted while the host's are still visible

@@ -11,6 +11,7 @@
 
 #include "cgroups/cgroup.h"
 #include "runtime/base/fs.h"
+#include "runtime/config_record.h"
 #include "runtime/host_ids.h"
 
 namespace convox::runtime {
@@ -19,6 +20,7 @@ namespace {
 constexpr std::chrono::milliseconds kDeath{10'000};  // for processes that were sent SIGKILL, busy disks included
 constexpr std::size_t kLargestRecord = 1 << 20;
 constexpr const char* kRecordName = "state.json";
+constexpr const char* kConfigName = "config.json";
 
 // Keeps the first error and lets the rest of an undo go on.
 class FirstError {
@@ -101,6 +103,22 @@ Result<Claim> Containers::claim_new() const {
 
 Result<> Containers::write(const Claim& claim, const Record& record) const {
   return fs::replace(claim.directory.get(), kRecordName, print(record), 0600, fs::Durable::kNo);
+}
+
+Result<> Containers::write(const Claim& claim, const ContainerConfig& config) const {
+  const UniqueFd file =
+      TRY(fs::open_beneath(claim.directory.get(), kConfigName, O_WRONLY | O_CREAT | O_TRUNC, 0600));
+  return fs::write_all(file.get(), print(config), kConfigName);
+}
+
+Result<UniqueFd> Containers::directory(const std::string& id) const {
+  return fs::open_beneath(containers_.get(), id, O_RDONLY | O_DIRECTORY);
+}
+
+Result<ContainerConfig> Containers::config(const std::string& id) const {
+  const UniqueFd own = TRY(directory(id));
+  const std::string text = TRY(fs::read(own.get(), kConfigName, kLargestRecord));
+  return parse_config(text);
 }
 
 Result<std::uint32_t> Containers::lease_ids(const Claim& claim) const {
@@ -224,6 +242,29 @@ Result<Containers::Reaped> Containers::sweep_storage(bool kept) const {
   }
   if (auto result = std::move(note).result(); !result) swept.error = std::move(result).error();
   return swept;
+}
+
+Result<> Containers::each(
+    const std::function<void(const std::string& id, Result<Record> record, bool live)>& see) const {
+  const UniqueFd storage = TRY(store_.containers());
+  std::vector<std::string> seen = TRY(fs::list(containers_.get()));
+  const auto look = [&](int place, const std::string& id, bool may_live) {
+    auto own = fs::open_beneath(place, id, O_RDONLY | O_DIRECTORY);
+    if (!own) {
+      if (own.error().code != ENOENT) see(id, std::move(own).error(), false);
+      return;  // gone since
+    }
+    const bool live = may_live && sys::flock(own->get(), LOCK_SH | LOCK_NB) == -EWOULDBLOCK;
+    auto record = read_record(own->get());
+    if (!record)
+      see(id, std::move(record).error(), live);
+    else if (*record)
+      see(id, std::move(**record), live);
+  };
+  for (const std::string& id : seen) look(containers_.get(), id, true);
+  for (const std::string& id : TRY(fs::list(storage.get())))
+    if (!std::binary_search(seen.begin(), seen.end(), id)) look(storage.get(), id, false);
+  return ok();
 }
 
 Result<std::vector<Record>> Containers::list() const {

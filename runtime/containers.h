@@ -1,7 +1,7 @@
 // Which containers exist, whose supervisor lives, and how is one undone?
 //
 //   RUN/c/<id>/          a container; flock on this directory: its supervisor lives
-//   RUN/c/<id>/state.json, hosts, hostname, resolv.conf
+//   RUN/c/<id>/state.json, config.json      what is known of it, and what was asked for (record.h, config_record.h)
 //   RUN/c/<id>/ids       a link whose target is the <n> of its lease
 //   RUN/ids/<n>          a link whose target is the id of the container that leased host ids 524288 + n * 65536 and the
 //                        65,535 after it
@@ -12,12 +12,14 @@
 // it finds, in reverse order of the launch, and what is not there is not an error. An error, a signal and a kill -9 all
 // end in it. Liveness is a lock, not a pid: the kernel releases it however its holder ends.  flock(2)
 #pragma once
+#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "cgroups/hierarchy.h"
 #include "rootfs/store.h"
+#include "runtime/container_config.h"
 #include "runtime/host_ids.h"
 #include "runtime/record.h"
 
@@ -37,6 +39,12 @@ class Containers {
   // A new id that no container has, its directory made and locked.
   [[nodiscard]] Result<Claim> claim_new() const;
   [[nodiscard]] Result<> write(const Claim& claim, const Record& record) const;
+  // Once, before the record.
+  [[nodiscard]] Result<> write(const Claim& claim, const ContainerConfig& config) const;
+  // RUN/c/<id>, not locked: for its other files. Kind::kSystem with ENOENT if it is gone.
+  [[nodiscard]] Result<UniqueFd> directory(const std::string& id) const;
+  // What config.json of a container says.
+  [[nodiscard]] Result<ContainerConfig> config(const std::string& id) const;
 
   // The first host id of a range of kIdsEach that no other container has and that /etc/subuid and /etc/subgid give to
   // nobody.
@@ -62,6 +70,11 @@ class Containers {
   // Removes storage that belongs to no container any more (a reboot empties RUN, not ROOT) and, with `kept`, that of
   // kept ones. How many are gone.
   [[nodiscard]] Result<Reaped> sweep_storage(bool kept) const;
+
+  // Calls `see` for every container that has a record, first those that are not disposed of (`live`: somebody holds the
+  // claim), then the kept ones.
+  [[nodiscard]] Result<> each(
+      const std::function<void(const std::string& id, Result<Record> record, bool live)>& see) const;
 
   // Of all containers, kept ones too. A record that cannot be read is an error: gc would take its layers away.
   [[nodiscard]] Result<std::vector<Record>> list() const;

@@ -50,7 +50,10 @@ Result<> Launch::perform(const ProtectSupervisor&) {
   return !written && written.error().code == EACCES ? ok() : std::move(written);
 }
 
-Result<> Launch::perform(const WriteRecord&) { return containers_.write(claim_, record_); }
+Result<> Launch::perform(const WriteRecord&) {
+  TRY(containers_.write(claim_, plan_.config));
+  return containers_.write(claim_, record_);
+}
 
 Result<> Launch::perform(const LeaseIds&) {
   first_id_ = TRY(containers_.lease_ids(claim_));

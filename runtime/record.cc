@@ -6,11 +6,21 @@ namespace convox::runtime {
 namespace {
 
 constexpr int kVersion = 1;
-constexpr Phase kPhases[] = {Phase::kCreating, Phase::kRunning, Phase::kStopped};
+constexpr Phase kPhases[] = {Phase::kCreating, Phase::kRunning, Phase::kWaiting, Phase::kStopped};
 
 void member(json::Writer& writer, const char* key, std::string_view text) {
   writer.Key(key);
   json::write(writer, text);
+}
+
+void member(json::Writer& writer, const char* key, std::int64_t number) {
+  writer.Key(key);
+  writer.Int64(number);
+}
+
+void member(json::Writer& writer, const char* key, bool yes) {
+  writer.Key(key);
+  writer.Bool(yes);
 }
 
 void member(json::Writer& writer, const char* key, const std::vector<std::string>& texts) {
@@ -18,6 +28,14 @@ void member(json::Writer& writer, const char* key, const std::vector<std::string
   writer.StartArray();
   for (const std::string& text : texts) json::write(writer, text);
   writer.EndArray();
+}
+
+Result<int> number(const json::Value& document, const char* key, int otherwise = 0) {
+  return static_cast<int>(TRY(json::integer(document, key)).value_or(otherwise));
+}
+
+Result<bool> yes(const json::Value& document, const char* key) {
+  return TRY(json::boolean(document, key)).value_or(false);
 }
 
 Result<std::string> text(const json::Value& document, const char* key) {
@@ -32,6 +50,8 @@ std::string_view name(Phase phase) {
       return "creating";
     case Phase::kRunning:
       return "running";
+    case Phase::kWaiting:
+      return "waiting";
     case Phase::kStopped:
       return "stopped";
   }
@@ -42,8 +62,7 @@ std::string print(const Record& record) {
   json::Buffer buffer;
   json::Writer writer(buffer);
   writer.StartObject();
-  writer.Key("version");
-  writer.Int(kVersion);
+  member(writer, "version", std::int64_t{kVersion});
   member(writer, "id", record.id);
   member(writer, "app", record.app);
   member(writer, "service", record.service);
@@ -51,16 +70,24 @@ std::string print(const Record& record) {
   member(writer, "command", record.command);
   member(writer, "phase", name(record.phase));
   member(writer, "boot_id", record.boot_id);
-  writer.Key("pid");
-  writer.Int(record.pid);
-  writer.Key("started");
-  writer.Int64(record.started);
-  writer.Key("status");
-  writer.Int(record.status);
+  member(writer, "pid", std::int64_t{record.pid});
+  member(writer, "started", record.started);
+  member(writer, "status", std::int64_t{record.status});
   member(writer, "cgroup", record.cgroup);
   member(writer, "layers", record.layers);
-  writer.Key("keep");
-  writer.Bool(record.keep);
+  member(writer, "keep", record.keep);
+  member(writer, "detached", record.detached);
+  member(writer, "remove", record.remove);
+  member(writer, "restart", record.restart);
+  member(writer, "restarts", std::int64_t{record.restarts});
+  member(writer, "holder", std::int64_t{record.holder});
+  member(writer, "minder", std::int64_t{record.minder});
+  member(writer, "stop_signal", std::int64_t{record.stop_signal});
+  member(writer, "grace", std::int64_t{record.grace});
+  member(writer, "finished", record.finished);
+  member(writer, "signal", std::int64_t{record.signal});
+  member(writer, "out_of_memory", record.out_of_memory);
+  member(writer, "why", record.why);
   writer.EndObject();
   return {buffer.GetString(), buffer.GetSize()};
 }
@@ -77,10 +104,22 @@ Result<Record> parse_record(std::string_view source) {
   record.boot_id = TRY(text(document, "boot_id"));
   record.cgroup = TRY(text(document, "cgroup"));
   record.layers = TRY(json::strings(document, "layers"));
-  record.pid = static_cast<int>(TRY(json::integer(document, "pid")).value_or(0));
+  record.pid = TRY(number(document, "pid"));
   record.started = TRY(json::integer(document, "started")).value_or(0);
-  record.status = static_cast<int>(TRY(json::integer(document, "status")).value_or(0));
-  record.keep = TRY(json::boolean(document, "keep")).value_or(false);
+  record.status = TRY(number(document, "status"));
+  record.keep = TRY(yes(document, "keep"));
+  record.detached = TRY(yes(document, "detached"));
+  record.remove = TRY(yes(document, "remove"));
+  record.restart = TRY(text(document, "restart"));
+  record.restarts = TRY(number(document, "restarts"));
+  record.holder = TRY(number(document, "holder"));
+  record.minder = TRY(number(document, "minder"));
+  record.stop_signal = TRY(number(document, "stop_signal", 15));
+  record.grace = TRY(number(document, "grace", 30));
+  record.finished = TRY(json::integer(document, "finished")).value_or(0);
+  record.signal = TRY(number(document, "signal"));
+  record.out_of_memory = TRY(yes(document, "out_of_memory"));
+  record.why = TRY(text(document, "why"));
   const std::string phase = TRY(text(document, "phase"));
   for (const Phase known : kPhases)
     if (phase == name(known)) {

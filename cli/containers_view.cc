@@ -1,0 +1,39 @@
+#include "cli/containers_view.h"
+
+#include "cli/app/app_name.h"
+#include "cli/output.h"
+
+namespace convox::cli {
+
+Result<std::string> app_of(const Invocation& invocation) { return app::app_name(invocation.value("app")); }
+
+Result<Containers> open_containers(const Invocation& invocation) {
+  runtime::Host host = TRY(runtime::read_host());
+  if (host.no_cgroups) return *host.no_cgroups;
+  rootfs::Store store = TRY(rootfs::Store::open(invocation.globals.root));
+  runtime::Containers records = TRY(runtime::Containers::open(invocation.globals.run, std::move(store)));
+  const auto reaped = TRY(records.reap(host.cgroups), "looking for what a killed convox left");
+  if (reaped.error) warn(reaped.error->text);
+  std::vector<std::string> broken;
+  std::vector<runtime::Listed> all = TRY(runtime::list_containers(records, &broken));
+  for (const std::string& id : broken) warn(cat("container ", id, " has a record that cannot be read"));
+  return Containers{std::move(host), std::move(records), std::move(all)};
+}
+
+Result<runtime::Listed> Containers::find(const Invocation& invocation, std::string_view text) const {
+  if (!invocation.value("app")) return runtime::find_container(all, text);
+  const std::string app = TRY(app_of(invocation));
+  std::vector<runtime::Listed> of_app;
+  for (const runtime::Listed& one : all)
+    if (one.record.app == app) of_app.push_back(one);
+  return runtime::find_container(of_app, text);
+}
+
+Result<runtime::Listed> Containers::find_or_service(const Invocation& invocation, std::string_view text) const {
+  auto found = find(invocation, text);
+  if (found || found.error().kind != Error::Kind::kNotFound) return found;
+  const std::string app = TRY(app_of(invocation));
+  return runtime::find_container(all, text, app);
+}
+
+}  // namespace convox::cli

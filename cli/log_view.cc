@@ -20,8 +20,7 @@ std::string base64(std::string_view bytes) {
     std::uint32_t three = 0;
     for (std::size_t at = 0; at < 3; ++at)
       three = three << 8 | (at < bytes.size() ? static_cast<unsigned char>(bytes[at]) : 0u);
-    for (std::size_t at = 0; at < 4; ++at)
-      text += at <= bytes.size() ? digits[(three >> (18 - 6 * at)) & 63] : '=';
+    for (std::size_t at = 0; at < 4; ++at) text += at <= bytes.size() ? digits[(three >> (18 - 6 * at)) & 63] : '=';
   }
   return text;
 }
@@ -170,7 +169,8 @@ Result<> LogView::write(const Origin& origin, const Lines& lines) {
   for (bool more = true; more;) {
     const void* newline = std::memchr(text.data(), '\n', text.size());
     more = newline != nullptr;
-    const std::size_t end = more ? static_cast<std::size_t>(static_cast<const char*>(newline) - text.data()) : text.size();
+    const std::size_t end =
+        more ? static_cast<std::size_t>(static_cast<const char*>(newline) - text.data()) : text.size();
     const std::string_view line = text.substr(0, end);
     const bool put = style_.json       ? output_.put(prefix_, json_text(line))
                      : style_.terminal ? output_.put(prefix_, safe_for_terminal(line))

@@ -3,7 +3,8 @@
 //   2026-01-15T14:30:00Z service/web/62942430327e text           what a process wrote
 //   2026-01-15T14:30:00Z system/convox/web exited with status 3  what happened to it
 //   {"time":"2026-01-15T14:30:00.000000012Z","app":"shop","service":"web","process":"62942430327e",
-//    "stream":"output","text":"..."}                             with --json; "error" and "system" are the other streams
+//    "stream":"output","text":"..."}                             with --json; "error" and "system" are the other
+//    streams
 //
 // Text goes out byte for byte, unless a terminal reads it (T3): then it may colour, and do nothing else. In JSON, where
 // only Unicode can be said, what is not UTF-8 is replaced in "text" and stands as it was in a member more, "base64".

@@ -171,8 +171,8 @@ Result<std::int64_t> parse_duration(std::string_view text) {
 
 Result<std::int64_t> parse_since(std::string_view text, std::int64_t now) {
   if (const auto instant = parse_instant(text)) return *instant;
-  const Error bad = invalid(
-      cat("\"", text, "\" is neither a duration, such as 90s, 1h30m or 2d, nor an instant, such as 2026-01-15T14:30:00Z"));
+  const Error bad = invalid(cat(
+      "\"", text, "\" is neither a duration, such as 90s, 1h30m or 2d, nor an instant, such as 2026-01-15T14:30:00Z"));
   double days = 0;
   std::string_view rest = text;
   for (const auto& [unit, length] : {std::pair('w', 7.0), std::pair('d', 1.0)}) {

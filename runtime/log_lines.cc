@@ -30,8 +30,7 @@ std::string describe(const log::Exit& exit) {
                                  : "out of memory (of the host)";
   if (exit.timed_out) return "was stopped: it ran longer than --timeout";
   if (exit.oom_kills && exit.signal == 9) return cat("was killed: ", memory);
-  const std::string end =
-      exit.signal ? cat("killed by signal ", exit.signal) : cat("exited with status ", exit.code);
+  const std::string end = exit.signal ? cat("killed by signal ", exit.signal) : cat("exited with status ", exit.code);
   return exit.oom_kills ? cat(end, "; ", exit.oom_kills, " of its processes were killed: ", memory) : end;
 }
 

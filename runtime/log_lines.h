@@ -50,7 +50,7 @@ class LogLines {
   struct Stream {
     std::string begun;  // a line without its end
     std::int64_t time = 0;
-    bool fresh = true;  // nothing of it was seen yet
+    bool fresh = true;         // nothing of it was seen yet
     std::size_t left_out = 0;  // bytes of half a line
     bool leaving_out = false;
   };
@@ -62,11 +62,11 @@ class LogLines {
   std::array<Stream, 2> streams_;  // by LogStream
   std::string_view bytes_;         // of the record, not yet split
   LogStream stream_ = LogStream::kOutput;
-  std::int64_t time_ = 0;          // of the record
-  bool cut_ = false;               // lines that have begun end here
-  std::string system_;             // a line of ours, not yet given out
-  std::string given_;              // what a view points to
-  std::int64_t last_ = 0;          // time of the last line
+  std::int64_t time_ = 0;  // of the record
+  bool cut_ = false;       // lines that have begun end here
+  std::string system_;     // a line of ours, not yet given out
+  std::string given_;      // what a view points to
+  std::int64_t last_ = 0;  // time of the last line
   bool ended_ = false;
 };
 

@@ -3,9 +3,9 @@
 //   LogRecords -> LogLines  of each process, then merged here by time; where times are equal, by process id
 //
 // While following, a line waits for kHold before it is handed on. Keepers stamp what they read before they write it, so
-// a line of another process may be a moment late, and must not be handed on behind one that is younger. What comes later
-// all the same (a line that takes its time to end) gets the time of the line before it: the order that a user reads is
-// the order of the times, always.
+// a line of another process may be a moment late, and must not be handed on behind one that is younger. What comes
+// later all the same (a line that takes its time to end) gets the time of the line before it: the order that a user
+// reads is the order of the times, always.
 //
 // Nothing here waits: the caller polls fd() and wait(). Read next: log_watch.h, cli/cmd_logs.cc.
 #pragma once
@@ -26,8 +26,8 @@ namespace convox::runtime {
 
 struct LogQuestion {
   std::string app;
-  std::string process;  // an id; empty: all of them
-  std::string service;  // empty: all of them
+  std::string process;               // an id; empty: all of them
+  std::string service;               // empty: all of them
   std::vector<std::string> filters;  // only lines that hold each of these
   std::int64_t since = std::numeric_limits<std::int64_t>::min();
   std::optional<std::size_t> tail;  // no more than so many of the lines that exist
@@ -57,11 +57,13 @@ class LogReader {
 
  private:
   struct Process {
-    Process(int logs, const std::string& id, std::int64_t since) : lines(LogRecords(logs, id, since)) { origin.id = id; }
+    Process(int logs, const std::string& id, std::int64_t since) : lines(LogRecords(logs, id, since)) {
+      origin.id = id;
+    }
     Origin origin;  // without an app: not known yet
     LogLines lines;
-    Lines head;               // the next ones, if it is in queue_
-    std::int64_t seen = 0;    // when they were found, on the monotonic clock
+    Lines head;             // the next ones, if it is in queue_
+    std::int64_t seen = 0;  // when they were found, on the monotonic clock
     bool queued = false, gone = false;
     int watch = LogWatch::kNone;
   };
@@ -88,12 +90,12 @@ class LogReader {
   UniqueFd app_, logs_;
   std::optional<LogWatch> watch_;
   std::unordered_map<std::string, std::unique_ptr<Process>> processes_;  // by id
-  std::unordered_map<int, Process*> watched_;                           // by number of the watch
-  std::vector<Process*> queue_;                                         // a heap: the earliest in front
-  Now now_;                          // of this round
-  std::int64_t last_ = 0;            // time of the last line handed on
-  std::size_t skip_ = 0;             // lines before the tail
-  std::optional<std::size_t> left_;  // lines of the tail; not when following
+  std::unordered_map<int, Process*> watched_;                            // by number of the watch
+  std::vector<Process*> queue_;                                          // a heap: the earliest in front
+  Now now_;                                                              // of this round
+  std::int64_t last_ = 0;                                                // time of the last line handed on
+  std::size_t skip_ = 0;                                                 // lines before the tail
+  std::optional<std::size_t> left_;                                      // lines of the tail; not when following
   bool final_ = false;
 };
 

@@ -36,9 +36,7 @@ bool is_sound(const log::SegmentHead& head) {
   return head.magic == log::kSegmentMagic && head.version == log::SegmentHead{}.version;
 }
 
-bool is_sound(const log::RecordHead& head) {
-  return head.mark == log::kRecordMark && head.size <= log::kLargestRecord;
-}
+bool is_sound(const log::RecordHead& head) { return head.mark == log::kRecordMark && head.size <= log::kLargestRecord; }
 
 }  // namespace
 
@@ -92,14 +90,11 @@ Result<bool> LogRecords::open(std::uint64_t segment) {
   return true;
 }
 
-// Does a newer segment exist? Then ours is complete, though its writer died before it could say so.
-Result<bool> LogRecords::has_later() const {
-  if (sys::faccessat2(logs_, path(number_ + 1).c_str(), F_OK, 0) == 0) return true;
+// Was our segment removed? Then it is complete, and newer ones exist.
+Result<bool> LogRecords::removed() const {
   struct stat st {};
   TRY(check(sys::newfstatat(segment_.get(), "", &st, AT_EMPTY_PATH), "stat", path(number_)));
-  if (st.st_nlink > 0) return false;
-  const auto list = TRY(segments());
-  return !list.empty() && list.back() > number_;
+  return st.st_nlink == 0;
 }
 
 // To the segment after this one, or the first after it that is still there.
@@ -119,8 +114,8 @@ Result<bool> LogRecords::read_more() {
   begin_ = 0;
   if (grow_) buffer_.resize(std::clamp(2 * buffer_.size(), kSmallestBlock, kLargestBlock));
   const std::size_t room = buffer_.size() - end_;
-  const long got = TRY(
-      check(sys::pread(segment_.get(), buffer_.data() + end_, room, static_cast<long>(at_ + end_)), "read", path(number_)));
+  const long got = TRY(check(sys::pread(segment_.get(), buffer_.data() + end_, room, static_cast<long>(at_ + end_)),
+                             "read", path(number_)));
   grow_ = static_cast<std::size_t>(got) == room;
   end_ = got == 0 ? 0 : end_ + static_cast<std::size_t>(got);
   return got > 0;
@@ -175,11 +170,11 @@ Result<bool> LogRecords::next(LogRecord& record) {
     } else if (!segment_) {
       if (!TRY(begin())) return false;
     } else if (loss_.empty() && !TRY(read_more())) {
-      if (complete_) {
-        if (!TRY(go_on())) return false;
-      } else {
-        complete_ = TRY(has_later());  // if so, what came since we read is read before we go on
+      if (!complete_ && !damaged_) {
+        complete_ = TRY(removed());  // what came before that, and since we read, is read before we go on
         if (!complete_) return false;
+      } else if (!TRY(go_on())) {
+        return false;
       }
     }
   }

@@ -50,7 +50,7 @@ class LogRecords {
  private:
   Result<bool> begin();
   Result<bool> open(std::uint64_t segment);
-  [[nodiscard]] Result<bool> has_later() const;
+  [[nodiscard]] Result<bool> removed() const;
   Result<bool> go_on();
   Result<bool> read_more();
   bool take(LogRecord& record);

@@ -20,8 +20,7 @@ Result<int> watch(int inotify, int directory, std::string_view below, unsigned e
 
 Result<LogWatch> LogWatch::start(int app, int logs) {
   const long fd = sys::inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
-  if (fd == -EMFILE)
-    return os_error("inotify_init1", "", Errno(fd)).advise("fs.inotify.max_user_instances is too low");
+  if (fd == -EMFILE) return os_error("inotify_init1", "", Errno(fd)).advise("fs.inotify.max_user_instances is too low");
   LogWatch made(UniqueFd(TRY(check(fd, "inotify_init1", ""))), logs);
   // The end of `logs` is seen in its parent: its own IN_DELETE_SELF waits until we close it. An app is deleted by
   // renaming it.

@@ -29,6 +29,8 @@ Errno whole(long put, std::size_t size) noexcept {
   return put == static_cast<long>(size) ? Errno() : Errno(-ENOSPC);
 }
 
+bool is_output(Kind kind) noexcept { return kind == Kind::kOutput || kind == Kind::kError; }
+
 bool no_space(Errno error) noexcept { return error == Errno(-ENOSPC) || error == Errno(-EDQUOT); }
 
 }  // namespace
@@ -52,11 +54,12 @@ std::int64_t Log::now() noexcept {
 }
 
 void Log::record(Kind kind, const void* bytes, std::size_t size) noexcept {
-  const bool output = kind == Kind::kOutput || kind == Kind::kError;
   const bool room = used_ < segment_size_ || used_ == sizeof(SegmentHead) || done([this] { return begin_next(); });
   if (room && dropped_ > 0 && done([this] { return put(Kind::kDropped, &dropped_, sizeof dropped_); })) dropped_ = 0;
-  if (room && dropped_ == 0 && done([&] { return put(kind, bytes, size); })) return;
-  if (output) dropped_ += size;
+  const bool kept = room && dropped_ == 0 && done([&] { return put(kind, bytes, size); });
+  if (!is_output(kind) || size == 0) return;
+  if (!kept) dropped_ += size;
+  in_line_[kind == Kind::kError] = static_cast<const char*>(bytes)[size - 1] != '\n';
 }
 
 // On a full disk the oldest output makes room for the newest, a segment at a time.
@@ -72,6 +75,7 @@ bool Log::done(Deed deed) noexcept {
 // Written at its place, so that what a full disk left of the record before is written over.
 Errno Log::put(Kind kind, const void* bytes, std::size_t size) noexcept {
   RecordHead head{.size = static_cast<std::uint32_t>(size), .kind = kind, .time = now()};
+  head.continues = is_output(kind) && in_line_[kind == Kind::kError];
   const iovec parts[2] = {{&head, sizeof head}, {const_cast<void*>(bytes), size}};
   long put = 0;
   do put = sys::pwritev(segment_, parts, 2, static_cast<long>(used_));

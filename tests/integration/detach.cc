@@ -66,14 +66,6 @@ std::size_t count(const std::string& text, const std::string& part) {
 bool lives(const App& app, const std::string& id) { return access((app.state() + "/c/" + id).c_str(), F_OK) == 0; }
 bool process_lives(long pid) { return kill(static_cast<pid_t>(pid), 0) == 0; }
 
-// The keeper has gone: what it held can be reaped.
-bool has_ended(const App& app, const std::string& id) {
-  return comes_true([&] {
-    const long holder = number(record(app, id), "holder");
-    return holder <= 0 || !process_lives(holder);
-  });
-}
-
 // Leftovers but for what is meant to stay: logs, and the group that keepers live in.
 std::string leftovers(const App& app) {
   std::string left;
@@ -122,7 +114,7 @@ Test(detach, keeps_every_byte_of_both_outputs_and_the_status) {
   EXPECT_CONTAINS(log, "second\n");
   EXPECT_CONTAINS(record(app, id), "\"phase\":\"stopped\"");
   cr_expect(number(record(app, id), "status") == 7);
-  cr_expect(!lives(app, id));
+  cr_expect(not lives(app, id));
   remove_kept(app);
   EXPECT_ONLY_LOGS_LEFT(app);
 }
@@ -147,10 +139,9 @@ Test(detach, outlives_the_terminal_it_was_started_from) {
   App app;
   std::string id;
   {
-    Program shell =
-        app.start({.argv = {"/bin/sh", "-c", "\"$0\" run --detach --id web 'trap : HUP; sleep 60'; read wait",
-                            Sandbox::build() + "/convox"},
-                   .terminal = true});
+    Program shell = app.start({"/bin/sh", "-c", "\"$0\" run --detach --id web 'trap : HUP; sleep 60'; read wait",
+                               Sandbox::build() + "/convox"},
+                              {.terminal = true});
     cr_assert(comes_true([&] {
       DIR* containers = opendir((app.state() + "/c").c_str());
       while (const dirent* entry = containers ? readdir(containers) : nullptr)
@@ -304,7 +295,7 @@ Test(detach, success_ends_on_failure_and_not_always) {
   const std::string always = detached(app, {"--restart", "always", "web", "true"});
   cr_expect(comes_true([&] { return number(record(app, always), "restarts") >= 2; }));
   EXPECT_STATUS(app.convox({"ps", "stop", always}), 0);  // between two starts, or in one
-  cr_expect(!lives(app, always), "%s", record(app, always).c_str());
+  cr_expect(not lives(app, always), "%s", record(app, always).c_str());
   remove_kept(app);
   EXPECT_ONLY_LOGS_LEFT(app);
 }

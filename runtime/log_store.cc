@@ -188,9 +188,12 @@ Result<LogTail> open_log_tail(int directory) {
   std::uint64_t written = 0;  // before the newest
   if (all.size() > 1) {
     const std::uint32_t number = all[all.size() - 2];
-    const Extent extent = TRY(measure(directory, number));
-    LogTail before = TRY(go_on(directory, number, oldest, extent));
-    if (!extent.continued) TRY(append(before, Kind::kContinued, {}));
+    Extent before = TRY(measure(directory, number));
+    if (before.used > 0 && !before.continued) {
+      LogTail tail = TRY(go_on(directory, number, oldest, before));
+      TRY(append(tail, Kind::kContinued, {}));
+      before.used = tail.used;
+    }
     written = behind(before.written, before.used);
   }
   const Extent extent = TRY(measure(directory, newest));

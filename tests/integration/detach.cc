@@ -64,7 +64,10 @@ std::size_t count(const std::string& text, const std::string& part) {
 }
 
 bool lives(const App& app, const std::string& id) { return access((app.state() + "/c/" + id).c_str(), F_OK) == 0; }
-bool process_lives(long pid) { return kill(static_cast<pid_t>(pid), 0) == 0; }
+bool process_lives(long pid) {
+  const std::string status = read_file("/proc/" + std::to_string(pid) + "/status");
+  return !status.empty() && status.find("\nState:\tZ") == std::string::npos;  // we reap orphans only at the end
+}
 
 // Leftovers but for what is meant to stay: logs, and the group that keepers live in.
 std::string leftovers(const App& app) {

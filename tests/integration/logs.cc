@@ -326,7 +326,7 @@ Test(logs, that_nobody_takes_do_not_hold_up_the_container) {
   App app;
   const std::string id = detached(app, {"--volume", shared(app), "web",
                                         "while [ ! -e /shared/go ]; do sleep 0.05; done; dd if=/dev/zero bs=1M "
-                                        "count=30 2>/dev/null | tr '\\0' '\\n'; exit 6"});
+                                        "count=3 2>/dev/null | tr '\\0' '\\n'; exit 6"});
   Program follower = app.start_convox({"logs", "-p", id});
   cr_assert(follows(follower));
   follower.signal(SIGSTOP);
@@ -340,7 +340,7 @@ Test(logs, that_nobody_takes_do_not_hold_up_the_container) {
   const Ran ran = follower.wait();
   EXPECT_STATUS(ran, 0);
   EXPECT_CONTAINS(ran.out, " exited with status 6\n");
-  cr_expect(said(ran.out, "service/web/" + id).size() == 30u << 20, "%zu lines",
+  cr_expect(said(ran.out, "service/web/" + id).size() == 3u << 20, "%zu lines",
             said(ran.out, "service/web/" + id).size());
 }
 

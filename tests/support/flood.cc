@@ -6,7 +6,8 @@
 //
 // Of each process the numbers must go up by one; after "started" they begin anew. Times must not go back. What a kill
 // tore is the beginning of the line that would have come, and nothing of that process comes behind it but a new start.
-// "N bytes missed" and the like are no faults of the log but of the reader's speed; they are counted, and fail too.
+// "N bytes missed" and the like are no fault of the log but of the reader's speed: the halves of lines beside it are
+// torn, too. They are counted, and fail.
 #include <pthread.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -15,6 +16,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include <charconv>
 #include <map>
 #include <string>
 #include <string_view>
@@ -43,8 +45,8 @@ int write_flood(char** words) {
   for (unsigned long number = 1; count == 0 || number <= count;) {
     text.clear();
     for (unsigned long end = number + portion; number < end && (count == 0 || number <= count); ++number) {
-      char line[32];
-      text.append(line, static_cast<size_t>(snprintf(line, sizeof line, "flood %lu\n", number)));
+      char digits[24];
+      text.append("flood ").append(digits, std::to_chars(digits, digits + sizeof digits, number).ptr) += '\n';
     }
     put(text.data(), text.size());
     next.tv_nsec += 10'000'000;
@@ -90,6 +92,7 @@ class Judge {
     if (text == "started") ++starts_;
     if (text.find(" bytes ") == text.npos && text.find("damaged") == text.npos) return;
     ++losses_;
+    gap_ = true;
     if (losses_ < 10) printf("%.*s\n", static_cast<int>(line.size()), line.data());
   }
 
@@ -108,7 +111,9 @@ class Judge {
       process.torn = false;
     } else if (whole && first && tail_) {
       ++lives_;
-    } else if (is_beginning(text, process.last + 1) && !process.torn) {
+    } else if (gap_ && whole && number > process.last) {
+      gap_ = process.torn = false;
+    } else if ((is_beginning(text, process.last + 1) && !process.torn) || gap_) {
       ++torn_;
       process.torn = true;
       return;
@@ -130,7 +135,7 @@ class Judge {
     if (++faults_ < 10) printf("%s: %.*s\n", what, static_cast<int>(line.size()), line.data());
   }
 
-  bool tail_;
+  bool tail_, gap_ = false;
   std::string stamp_;
   std::map<std::string, Process, std::less<>> processes_;
   std::pair<const std::string, Process>* process_ = nullptr;

@@ -9,6 +9,7 @@
 #include "cli/cmd_doctor.h"
 #include "cli/cmd_env.h"
 #include "cli/cmd_help.h"
+#include "cli/cmd_logs.h"
 #include "cli/cmd_ps_stop.h"
 #include "cli/cmd_releases.h"
 #include "cli/cmd_run.h"
@@ -37,6 +38,7 @@ constexpr const Command* kCommands[] = {
     &kEnvUnset,
     &kGc,
     &kHelp,
+    &kLogs,
     &kPsStop,
     &kReleases,
     &kReleasesInfo,

@@ -29,6 +29,8 @@ Errno whole(long put, std::size_t size) noexcept {
   return put == static_cast<long>(size) ? Errno() : Errno(-ENOSPC);
 }
 
+bool is_output(Kind kind) noexcept { return kind == Kind::kOutput || kind == Kind::kError; }
+
 bool no_space(Errno error) noexcept { return error == Errno(-ENOSPC) || error == Errno(-EDQUOT); }
 
 }  // namespace
@@ -53,8 +55,10 @@ std::int64_t Log::now() noexcept {
 
 void Log::record(Kind kind, const void* bytes, std::size_t size) noexcept {
   const bool room = used_ < segment_size_ || used_ == sizeof(SegmentHead) || done([this] { return begin_next(); });
-  if (room && done([&] { return put(kind, bytes, size); })) return;
-  if (kind == Kind::kOutput || kind == Kind::kError) dropped_ += size;
+  const bool kept = room && done([&] { return put(kind, bytes, size); });
+  if (!is_output(kind) || size == 0) return;
+  if (!kept) dropped_ += size;
+  in_line_[kind == Kind::kError] = static_cast<const char*>(bytes)[size - 1] != '\n';
 }
 
 // On a full disk the oldest output makes room for the newest, a segment at a time.
@@ -73,6 +77,7 @@ Errno Log::put(Kind kind, const void* bytes, std::size_t size) noexcept {
   const std::int64_t time = now();
   RecordHead lost{.size = sizeof dropped_, .kind = Kind::kDropped, .time = time};
   RecordHead head{.size = static_cast<std::uint32_t>(size), .kind = kind, .time = time};
+  head.continues = is_output(kind) && in_line_[kind == Kind::kError];
   const iovec parts[4] = {
       {&lost, sizeof lost}, {&dropped_, sizeof dropped_}, {&head, sizeof head}, {const_cast<void*>(bytes), size}};
   const bool all = dropped_ > 0 && kind != Kind::kContinued;

@@ -28,7 +28,10 @@ Test(minder, executes_its_program_when_the_keeper_has_ended_or_its_time_has_come
   const std::string said = box.path() + "/said";
   const auto start = [&](bool with_keeper, std::int64_t delay, const Gate& gate) {
     const int pid = fork();
-    if (pid != 0) return pid;
+    if (pid > 0) {  // until it ignores SIGHUP and SIGINT
+      for (int i = 0; i < 2000 && not(status_line(pid, "SigIgn").ends_with("3")); ++i) usleep(5000);
+      return pid;
+    }
     keeper::Plan plan{.mode = keeper::Mode::kMind};
     if (with_keeper) {
       const int child = fork();

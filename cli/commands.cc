@@ -9,6 +9,7 @@
 #include "cli/cmd_doctor.h"
 #include "cli/cmd_env.h"
 #include "cli/cmd_help.h"
+#include "cli/cmd_ps.h"
 #include "cli/cmd_releases.h"
 #include "cli/cmd_run.h"
 #include "cli/cmd_services.h"
@@ -35,6 +36,9 @@ constexpr const Command* kCommands[] = {
     &kEnvUnset,
     &kGc,
     &kHelp,
+    &kPs,
+    &kPsInfo,
+    &kRackPs,
     &kReleases,
     &kReleasesInfo,
     &kReleasesManifest,

@@ -29,16 +29,17 @@ std::optional<Listed> running_of_service(const std::vector<Listed>& all, std::st
   return oldest ? std::optional(*oldest) : std::nullopt;
 }
 
-}  // namespace
-
-Result<std::vector<Listed>> list_containers(const Containers& containers, std::vector<std::string>* broken) {
-  std::vector<Listed> all;
-  TRY(containers.each([&](const std::string& id, Result<Record> record, bool live) {
+Containers::See collect(std::vector<Listed>& all, std::vector<std::string>& broken) {
+  return [&](const std::string& id, Result<Record> record, bool live) {
     if (record)
       all.push_back({std::move(*record), live});
-    else if (broken)
-      broken->push_back(id);
-  }));
+    else
+      broken.push_back(id);
+  };
+}
+
+// A record without a holder is the last that was written, not the last that happened.
+Result<> settle(std::vector<Listed>& all) {
   const std::string boot_id = TRY(read_boot_id());
   for (Listed& one : all) {
     if (one.live || one.record.phase == Phase::kStopped) continue;
@@ -47,7 +48,24 @@ Result<std::vector<Listed>> list_containers(const Containers& containers, std::v
     one.record.why = one.record.boot_id == boot_id ? "keeper killed" : "host rebooted";
   }
   std::ranges::sort(all, is_before);
+  return ok();
+}
+
+}  // namespace
+
+Result<std::vector<Listed>> list_containers(const Containers& containers, std::vector<std::string>* broken) {
+  std::vector<Listed> all;
+  std::vector<std::string> unreadable;
+  TRY(containers.each(collect(all, broken ? *broken : unreadable)));
+  TRY(settle(all));
   return all;
+}
+
+Result<Survey> survey_containers(const Containers& containers, const cgroups::Hierarchy& hierarchy) {
+  Survey survey;
+  survey.reaped = TRY(containers.survey(hierarchy, collect(survey.all, survey.broken)));
+  TRY(settle(survey.all));
+  return survey;
 }
 
 Result<Listed> find_container(const std::vector<Listed>& all, std::string_view text,

@@ -37,6 +37,13 @@ class FirstError {
   std::optional<Error> first_;
 };
 
+void show(const Containers::See& see, const std::string& id, Result<std::optional<Record>> record, bool live) {
+  if (!record)
+    see(id, std::move(record).error(), live);
+  else if (*record)
+    see(id, std::move(**record), live);
+}
+
 // Nothing if there is none: it is not written yet, or gone.
 Result<std::optional<Record>> read_record(int directory) {
   auto text = fs::read(directory, kRecordName, kLargestRecord);
@@ -65,21 +72,24 @@ Result<Containers> Containers::open(const std::string& run, rootfs::Store store)
 
 Result<UniqueFd> Containers::filter_cache() const { return fs::make_and_open_directory(run_.get(), "seccomp", 0700); }
 
-Result<std::optional<Claim>> Containers::try_claim(const std::string& id) const {
+Result<std::optional<Claim>> Containers::try_claim(const std::string& id, UniqueFd* held) const {
   auto directory = fs::open_beneath(containers_.get(), id, O_RDONLY | O_DIRECTORY);
   if (!directory) {
     if (directory.error().code == ENOENT) return std::optional<Claim>();
     return std::move(directory).error();
   }
   const long locked = sys::flock(directory->get(), LOCK_EX | LOCK_NB);
-  if (locked == -EWOULDBLOCK) return std::optional<Claim>();
+  if (locked == -EWOULDBLOCK) {
+    if (held) *held = std::move(*directory);
+    return std::optional<Claim>();
+  }
   TRY(check(locked, "flock", id));
   // Between open and flock another process may have removed it: then what we locked is a directory without a name.
-  struct stat held {
+  struct stat ours {
   }, named{};
-  TRY(check(sys::newfstatat(directory->get(), "", &held, AT_EMPTY_PATH), "stat", id));
+  TRY(check(sys::newfstatat(directory->get(), "", &ours, AT_EMPTY_PATH), "stat", id));
   const long there = sys::newfstatat(containers_.get(), id.c_str(), &named, AT_SYMLINK_NOFOLLOW);
-  if (there == -ENOENT || (there == 0 && held.st_ino != named.st_ino)) return std::optional<Claim>();
+  if (there == -ENOENT || (there == 0 && ours.st_ino != named.st_ino)) return std::optional<Claim>();
   TRY(check(there, "stat", id));
   return std::optional<Claim>(Claim{id, std::move(*directory)});
 }
@@ -106,8 +116,7 @@ Result<> Containers::write(const Claim& claim, const Record& record) const {
 }
 
 Result<> Containers::write(const Claim& claim, const ContainerConfig& config) const {
-  const UniqueFd file =
-      TRY(fs::open_beneath(claim.directory.get(), kConfigName, O_WRONLY | O_CREAT | O_TRUNC, 0600));
+  const UniqueFd file = TRY(fs::open_beneath(claim.directory.get(), kConfigName, O_WRONLY | O_CREAT | O_TRUNC, 0600));
   return fs::write_all(file.get(), print(config), kConfigName);
 }
 
@@ -191,16 +200,20 @@ Result<std::optional<Record>> Containers::kept_record(const std::string& id) con
   return read_record(own->get());
 }
 
-Result<Containers::Reaped> Containers::reap(const cgroups::Hierarchy& hierarchy) const {
+Result<Containers::Reaped> Containers::reap(const cgroups::Hierarchy& hierarchy, const See& living) const {
   Reaped reaped;
   FirstError note;
   for (const std::string& id : TRY(fs::list(containers_.get()))) {
-    auto claim = try_claim(id);
+    UniqueFd held;
+    auto claim = try_claim(id, &held);
     if (!claim) {
       note(std::move(claim).error());
       continue;
     }
-    if (!*claim) continue;  // its supervisor lives
+    if (!*claim) {  // its supervisor lives
+      if (held && living) show(living, id, read_record(held.get()), true);
+      continue;
+    }
     // Its own record may be torn, foreign or missing: everything it owns has its name. Only whether its files are to be
     // kept is for a record to say, and that one lies with them. One that never ran has nothing to keep.
     const auto record = read_record((*claim)->directory.get());
@@ -244,27 +257,60 @@ Result<Containers::Reaped> Containers::sweep_storage(bool kept) const {
   return swept;
 }
 
-Result<> Containers::each(
-    const std::function<void(const std::string& id, Result<Record> record, bool live)>& see) const {
-  const UniqueFd storage = TRY(store_.containers());
-  std::vector<std::string> seen = TRY(fs::list(containers_.get()));
-  const auto look = [&](int place, const std::string& id, bool may_live) {
-    auto own = fs::open_beneath(place, id, O_RDONLY | O_DIRECTORY);
-    if (!own) {
-      if (own.error().code != ENOENT) see(id, std::move(own).error(), false);
-      return;  // gone since
+Result<Containers::Reaped> Containers::survey(const cgroups::Hierarchy& hierarchy, const See& see) const {
+  std::vector<std::string> seen;
+  Reaped reaped = TRY(reap(hierarchy, [&](const std::string& id, Result<Record> record, bool live) {
+    seen.push_back(id);
+    see(id, std::move(record), live);
+  }));
+  // Listed, although they are dead: those that could not be disposed of.
+  if (reaped.error)
+    for (const std::string& id : TRY(fs::list(containers_.get()))) {
+      if (std::binary_search(seen.begin(), seen.end(), id)) continue;
+      auto dead = look(id);
+      if (!dead) see(id, std::move(dead).error(), false);
+      if (dead && *dead) see(id, std::move((*dead)->record), (*dead)->live);
+      seen.insert(std::upper_bound(seen.begin(), seen.end(), id), id);
     }
-    const bool live = may_live && sys::flock(own->get(), LOCK_SH | LOCK_NB) == -EWOULDBLOCK;
-    auto record = read_record(own->get());
-    if (!record)
-      see(id, std::move(record).error(), live);
-    else if (*record)
-      see(id, std::move(**record), live);
-  };
-  for (const std::string& id : seen) look(containers_.get(), id, true);
+  TRY(each_kept(seen, see));
+  return reaped;
+}
+
+Result<> Containers::each_kept(const std::vector<std::string>& not_these, const See& see) const {
+  const UniqueFd storage = TRY(store_.containers());
   for (const std::string& id : TRY(fs::list(storage.get())))
-    if (!std::binary_search(seen.begin(), seen.end(), id)) look(storage.get(), id, false);
+    if (!std::binary_search(not_these.begin(), not_these.end(), id)) show(see, id, kept_record(id), false);
   return ok();
+}
+
+Result<std::optional<Containers::Seen>> Containers::look(const std::string& id) const {
+  const auto own = fs::open_beneath(containers_.get(), id, O_RDONLY | O_DIRECTORY);
+  if (!own && own.error().code != ENOENT) return own.error();
+  const bool live = own && sys::flock(own->get(), LOCK_SH | LOCK_NB) == -EWOULDBLOCK;
+  auto record = TRY(own ? read_record(own->get()) : kept_record(id));
+  if (!record) return std::optional<Seen>();
+  return std::optional<Seen>(Seen{std::move(*record), live});
+}
+
+Result<bool> Containers::remove_kept(const std::string& id) const {
+  const UniqueFd storage = TRY(store_.containers());
+  const auto own = fs::open_beneath(storage.get(), id, O_RDONLY | O_DIRECTORY);
+  if (!own && own.error().code == ENOENT) return false;
+  if (!own) return own.error();
+  if (sys::flock(own->get(), LOCK_EX | LOCK_NB) < 0) return false;
+  if (sys::faccessat2(containers_.get(), id.c_str(), F_OK, 0) == 0) return false;
+  TRY(fs::remove_tree(storage.get(), id), "removing container ", id);
+  return true;
+}
+
+Result<> Containers::each(const See& see) const {
+  const std::vector<std::string> running = TRY(fs::list(containers_.get()));
+  for (const std::string& id : running) {
+    auto seen = look(id);
+    if (!seen) see(id, std::move(seen).error(), false);
+    if (seen && *seen) see(id, std::move((*seen)->record), (*seen)->live);
+  }
+  return each_kept(running, see);
 }
 
 Result<std::vector<Record>> Containers::list() const {

@@ -65,7 +65,9 @@ class Containers {
     std::size_t count = 0;
     std::optional<Error> error;
   };
-  [[nodiscard]] Result<Reaped> reap(const cgroups::Hierarchy& hierarchy) const;
+  // `living` sees those that somebody holds, since they are open at that moment: `survey`.
+  using See = std::function<void(const std::string& id, Result<Record> record, bool live)>;
+  [[nodiscard]] Result<Reaped> reap(const cgroups::Hierarchy& hierarchy, const See& living = {}) const;
 
   // Removes storage that belongs to no container any more (a reboot empties RUN, not ROOT) and, with `kept`, that of
   // kept ones. How many are gone.
@@ -73,8 +75,19 @@ class Containers {
 
   // Calls `see` for every container that has a record, first those that are not disposed of (`live`: somebody holds the
   // claim), then the kept ones.
-  [[nodiscard]] Result<> each(
-      const std::function<void(const std::string& id, Result<Record> record, bool live)>& see) const;
+  [[nodiscard]] Result<> each(const See& see) const;
+  // `reap` and `each` in one walk: commands that list a thousand containers open each of them once.
+  [[nodiscard]] Result<Reaped> survey(const cgroups::Hierarchy& hierarchy, const See& see) const;
+
+  // One of them, as it is now. Nothing if there is none, or it has no record yet.
+  struct Seen {
+    Record record;
+    bool live = false;
+  };
+  [[nodiscard]] Result<std::optional<Seen>> look(const std::string& id) const;
+
+  // Removes the files and the record of one that has ended and was kept. False: it is in use, or gone.
+  [[nodiscard]] Result<bool> remove_kept(const std::string& id) const;
 
   // Of all containers, kept ones too. A record that cannot be read is an error: gc would take its layers away.
   [[nodiscard]] Result<std::vector<Record>> list() const;
@@ -91,8 +104,9 @@ class Containers {
         containers_(std::move(containers)),
         ids_(std::move(ids)),
         store_(std::move(store)) {}
-  // Locks RUN/c/<id>; nothing if another process holds it or it is gone.
-  [[nodiscard]] Result<std::optional<Claim>> try_claim(const std::string& id) const;
+  // Locks RUN/c/<id>; nothing if another process holds it, who leaves us `held`, the directory, or if it is gone.
+  [[nodiscard]] Result<std::optional<Claim>> try_claim(const std::string& id, UniqueFd* held = nullptr) const;
+  [[nodiscard]] Result<> each_kept(const std::vector<std::string>& not_these, const See& see) const;
   [[nodiscard]] Result<> release_ids(const Claim& claim) const;
   [[nodiscard]] Result<> remove_storage(const std::string& id) const;
   [[nodiscard]] Result<std::optional<Record>> kept_record(const std::string& id) const;

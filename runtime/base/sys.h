@@ -29,6 +29,7 @@ struct pollfd;
 struct msghdr;
 struct rlimit64;
 struct timespec;
+struct itimerspec;
 struct iovec;
 
 namespace convox {
@@ -335,6 +336,12 @@ inline long rt_sigtimedwait(const unsigned long* set, void* info, struct timespe
 }
 inline long signalfd4(int fd, const unsigned long* mask, int flags) noexcept {
   return call("signalfd4", __NR_signalfd4, fd, mask, 8, flags);
+}
+inline long timerfd_create(int clock, int flags) noexcept {
+  return call("timerfd_create", __NR_timerfd_create, clock, flags);
+}
+inline long timerfd_settime(int fd, int flags, const struct itimerspec* set) noexcept {
+  return call("timerfd_settime", __NR_timerfd_settime, fd, flags, set, nullptr);
 }
 inline long ppoll(struct pollfd* fds, unsigned count, struct timespec* timeout) noexcept {
   return call("ppoll", __NR_ppoll, fds, count, timeout, nullptr, 8);

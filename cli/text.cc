@@ -51,6 +51,7 @@ Character first_character(std::string_view text) {
 }
 
 std::string escaped(std::string_view text) {
+  if (std::ranges::all_of(text, [](char c) { return c >= 0x20 && c < 0x7f; })) return std::string(text);
   std::string made;
   while (!text.empty()) {
     const auto [code, size] = first_character(text);
@@ -74,6 +75,7 @@ std::string escaped(std::string_view text) {
 }
 
 std::size_t display_width(std::string_view text) {
+  if (std::ranges::all_of(text, [](char c) { return c >= 0; })) return text.size();  // ASCII
   std::size_t width = 0;
   while (!text.empty()) {
     const auto [code, size] = first_character(text);

@@ -10,8 +10,10 @@
 #include "cli/cmd_env.h"
 #include "cli/cmd_help.h"
 #include "cli/cmd_ps.h"
+#include "cli/cmd_ps_stop.h"
 #include "cli/cmd_releases.h"
 #include "cli/cmd_run.h"
+#include "cli/cmd_run_detached.h"
 #include "cli/cmd_services.h"
 
 namespace convox::cli {
@@ -38,6 +40,7 @@ constexpr const Command* kCommands[] = {
     &kHelp,
     &kPs,
     &kPsInfo,
+    &kPsStop,
     &kRackPs,
     &kReleases,
     &kReleasesInfo,
@@ -73,6 +76,7 @@ bool starts_with(std::span<const std::string> words, std::string_view name) {
 std::span<const Command* const> commands() { return kCommands; }
 
 Found find_command(std::span<const std::string> words) {
+  if (!words.empty() && words[0] == kAgain.name) return {&kAgain, 1};  // in no list
   Found best;
   for (const Command* command : kCommands) {
     if (!starts_with(words, command->name)) continue;

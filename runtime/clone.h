@@ -50,6 +50,9 @@ class ChildMemory {
   char* envp_[2] = {};
 };
 
+// fork(2) into a cgroup: a child with a copy of this memory, whose pid here is 0. For children that go on as convox.
+Result<Child> fork_into(int cgroup);
+
 // Runs `deed` in a mount namespace of its own, a copy of ours that ends with it: a task that shares our memory and
 // descriptors and has its own namespace, working directory and credentials, while we are suspended (CLONE_VFORK). So it
 // is a call: what `deed` opens is open for us, and what it mounts nobody sees. The result is the pidfd of that task, to

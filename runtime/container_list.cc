@@ -1,10 +1,6 @@
 #include "runtime/container_list.h"
 
-#include <fcntl.h>
-
 #include <algorithm>
-
-#include "runtime/host.h"
 
 namespace convox::runtime {
 namespace {
@@ -29,42 +25,44 @@ std::optional<Listed> running_of_service(const std::vector<Listed>& all, std::st
   return oldest ? std::optional(*oldest) : std::nullopt;
 }
 
-Containers::See collect(std::vector<Listed>& all, std::vector<std::string>& broken) {
-  return [&](const std::string& id, Result<Record> record, bool live) {
-    if (record)
-      all.push_back({std::move(*record), live});
-    else
-      broken.push_back(id);
-  };
-}
+struct List {
+  using Place = Containers::Place;
+  std::vector<Listed> all;
+  std::vector<std::string> broken;
+  std::vector<std::size_t> unsettled;
 
-// A record without a holder is the last that was written, not the last that happened.
-Result<> settle(std::vector<Listed>& all) {
-  const std::string boot_id = TRY(read_boot_id());
-  for (Listed& one : all) {
-    if (one.live || one.record.phase == Phase::kStopped) continue;
-    one.record.phase = Phase::kStopped;
-    one.record.status = kUnknownStatus;
-    one.record.why = one.record.boot_id == boot_id ? "keeper killed" : "host rebooted";
+  void add(const std::string& id, Result<Record> record, Place place) {
+    if (!record) {
+      broken.push_back(id);
+    } else if (place != Place::kLeft) {  // what is left is reaped, not shown
+      if (place == Place::kKept && record->phase != Phase::kStopped) unsettled.push_back(all.size());
+      all.push_back({std::move(*record), place == Place::kHeld});
+    }
   }
-  std::ranges::sort(all, is_before);
-  return ok();
-}
+
+  Result<std::vector<Listed>> settled(const Containers& containers) && {
+    for (const std::size_t i : unsettled) TRY(containers.settle(all[i].record));
+    std::ranges::sort(all, is_before);
+    return std::move(all);
+  }
+};
 
 }  // namespace
 
 Result<std::vector<Listed>> list_containers(const Containers& containers, std::vector<std::string>* broken) {
-  std::vector<Listed> all;
-  std::vector<std::string> unreadable;
-  TRY(containers.each(collect(all, broken ? *broken : unreadable)));
-  TRY(settle(all));
-  return all;
+  List list;
+  TRY(containers.each([&](const auto& id, auto record, auto place) { list.add(id, std::move(record), place); }));
+  if (broken) *broken = list.broken;
+  return std::move(list).settled(containers);
 }
 
 Result<Survey> survey_containers(const Containers& containers, const cgroups::Hierarchy& hierarchy) {
+  List list;
   Survey survey;
-  survey.reaped = TRY(containers.survey(hierarchy, collect(survey.all, survey.broken)));
-  TRY(settle(survey.all));
+  survey.reaped = TRY(containers.survey(
+      hierarchy, [&](const auto& id, auto record, auto place) { list.add(id, std::move(record), place); }));
+  survey.broken = std::move(list.broken);
+  survey.all = TRY(std::move(list).settled(containers));
   return survey;
 }
 

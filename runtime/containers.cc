@@ -12,6 +12,8 @@
 #include "cgroups/cgroup.h"
 #include "runtime/base/fs.h"
 #include "runtime/config_record.h"
+#include "runtime/ending.h"
+#include "runtime/host.h"
 #include "runtime/host_ids.h"
 
 namespace convox::runtime {
@@ -21,6 +23,7 @@ constexpr std::chrono::milliseconds kDeath{10'000};  // for processes that were 
 constexpr std::size_t kLargestRecord = 1 << 20;
 constexpr const char* kRecordName = "state.json";
 constexpr const char* kConfigName = "config.json";
+constexpr const char* kStopName = "stop";
 
 // Keeps the first error and lets the rest of an undo go on.
 class FirstError {
@@ -37,19 +40,20 @@ class FirstError {
   std::optional<Error> first_;
 };
 
-void show(const Containers::See& see, const std::string& id, Result<std::optional<Record>> record, bool live) {
-  if (!record)
-    see(id, std::move(record).error(), live);
-  else if (*record)
-    see(id, std::move(**record), live);
-}
-
 // Nothing if there is none: it is not written yet, or gone.
 Result<std::optional<Record>> read_record(int directory) {
   auto text = fs::read(directory, kRecordName, kLargestRecord);
   if (!text && text.error().code == ENOENT) return std::optional<Record>();
   if (!text) return std::move(text).error();
   return std::optional<Record>(TRY(parse_record(*text)));
+}
+
+void show(const Containers::See& see, const std::string& id, Result<std::optional<Record>> record,
+          Containers::Place place) {
+  if (!record)
+    see(id, std::move(record).error(), place);
+  else if (*record)
+    see(id, std::move(**record), place);
 }
 
 Result<> dispose_cgroup(const std::string& id, const cgroups::Hierarchy& hierarchy) {
@@ -72,7 +76,12 @@ Result<Containers> Containers::open(const std::string& run, rootfs::Store store)
 
 Result<UniqueFd> Containers::filter_cache() const { return fs::make_and_open_directory(run_.get(), "seccomp", 0700); }
 
-Result<std::optional<Claim>> Containers::try_claim(const std::string& id, UniqueFd* held) const {
+Result<std::optional<Claim>> Containers::try_claim(const std::string& id) const {
+  UniqueFd held;
+  return try_claim(id, held);
+}
+
+Result<std::optional<Claim>> Containers::try_claim(const std::string& id, UniqueFd& held) const {
   auto directory = fs::open_beneath(containers_.get(), id, O_RDONLY | O_DIRECTORY);
   if (!directory) {
     if (directory.error().code == ENOENT) return std::optional<Claim>();
@@ -80,16 +89,16 @@ Result<std::optional<Claim>> Containers::try_claim(const std::string& id, Unique
   }
   const long locked = sys::flock(directory->get(), LOCK_EX | LOCK_NB);
   if (locked == -EWOULDBLOCK) {
-    if (held) *held = std::move(*directory);
+    held = std::move(*directory);
     return std::optional<Claim>();
   }
   TRY(check(locked, "flock", id));
   // Between open and flock another process may have removed it: then what we locked is a directory without a name.
-  struct stat ours {
+  struct stat locked_one {
   }, named{};
-  TRY(check(sys::newfstatat(directory->get(), "", &ours, AT_EMPTY_PATH), "stat", id));
+  TRY(check(sys::newfstatat(directory->get(), "", &locked_one, AT_EMPTY_PATH), "stat", id));
   const long there = sys::newfstatat(containers_.get(), id.c_str(), &named, AT_SYMLINK_NOFOLLOW);
-  if (there == -ENOENT || (there == 0 && ours.st_ino != named.st_ino)) return std::optional<Claim>();
+  if (there == -ENOENT || (there == 0 && locked_one.st_ino != named.st_ino)) return std::optional<Claim>();
   TRY(check(there, "stat", id));
   return std::optional<Claim>(Claim{id, std::move(*directory)});
 }
@@ -181,6 +190,34 @@ Result<> Containers::dispose(const Claim& claim, const cgroups::Hierarchy& hiera
   return ok();
 }
 
+Result<> Containers::end_round(const Claim& claim, const cgroups::Hierarchy& hierarchy) const {
+  TRY(dispose_cgroup(claim.id, hierarchy), "ending container ", claim.id);
+  return release_ids(claim);
+}
+
+Result<> Containers::note_end(Record& record) const {
+  const UniqueFd own = TRY(storage(record.id));
+  const auto exit = TRY(read_exit(own.get()));
+  note_ending(record, exit);
+  if (!exit && record.boot_id != TRY(read_boot_id())) record.why = "host rebooted";
+  return ok();
+}
+
+Result<> Containers::settle(Record& record) const {
+  TRY(note_end(record), "container ", record.id);
+  return keep_storage(record.id, record);
+}
+
+Result<> Containers::request_stop(const std::string& id) const {
+  const UniqueFd own = TRY(directory(id));
+  const UniqueFd made = TRY(fs::open_beneath(own.get(), kStopName, O_WRONLY | O_CREAT, 0600));
+  return ok();
+}
+
+bool Containers::stop_requested(const Claim& claim) const {
+  return sys::faccessat2(claim.directory.get(), kStopName, F_OK, 0) == 0;
+}
+
 Result<> Containers::remove_storage(const std::string& id) const {
   const UniqueFd storage = TRY(store_.containers());
   return fs::remove_tree(storage.get(), id);
@@ -192,6 +229,36 @@ Result<> Containers::keep_storage(const std::string& id, const Record& record) c
   return fs::replace(own.get(), kRecordName, print(record), 0600, fs::Durable::kYes);
 }
 
+Result<UniqueFd> Containers::storage(const std::string& id) const {
+  const UniqueFd all = TRY(store_.containers());
+  return fs::open_beneath(all.get(), id, O_RDONLY | O_DIRECTORY);
+}
+
+Result<Record> Containers::record(const Claim& claim) const {
+  auto record = TRY(read_record(claim.directory.get()));
+  if (!record) return not_found(cat("container ", claim.id, " has no record"));
+  return std::move(*record);
+}
+
+Result<std::optional<Record>> Containers::peek(const std::string& id) const {
+  const auto own = directory(id);
+  if (!own && own.error().code == ENOENT) return std::optional<Record>();
+  if (!own) return own.error();
+  return read_record(own->get());
+}
+
+Result<Claim> Containers::adopt(const std::string& id, int fd) const {
+  UniqueFd directory(fd);
+  struct stat held {
+  }, named{};
+  TRY(check(sys::newfstatat(fd, "", &held, AT_EMPTY_PATH), "stat", id));
+  TRY(check(sys::newfstatat(containers_.get(), id.c_str(), &named, AT_SYMLINK_NOFOLLOW), "stat", id));
+  if (held.st_dev != named.st_dev || held.st_ino != named.st_ino) return invalid(cat("not the claim of ", id));
+  TRY(check(sys::flock(fd, LOCK_EX | LOCK_NB), "flock", id));
+  TRY(check(sys::fcntl(fd, F_SETFD, FD_CLOEXEC), "fcntl", id));
+  return Claim{id, std::move(directory)};
+}
+
 Result<std::optional<Record>> Containers::kept_record(const std::string& id) const {
   const UniqueFd storage = TRY(store_.containers());
   const auto own = fs::open_beneath(storage.get(), id, O_RDONLY | O_DIRECTORY);
@@ -200,39 +267,54 @@ Result<std::optional<Record>> Containers::kept_record(const std::string& id) con
   return read_record(own->get());
 }
 
-Result<Containers::Reaped> Containers::reap(const cgroups::Hierarchy& hierarchy, const See& living) const {
+// The last record of a container whose files are to stay, or nothing. Its own record may be torn, foreign or missing:
+// everything it owns has its name. Only whether its files are to be kept is for a record to say, and that one lies with
+// them. One that never ran has nothing to keep.
+Result<std::optional<Record>> Containers::left_by(const Claim& claim) const {
+  const auto own = read_record(claim.directory.get());
+  auto kept = TRY(kept_record(claim.id));
+  if (!kept) return kept;
+  if (own && *own) {
+    if ((*own)->phase == Phase::kCreating && (*own)->restarts == 0) return std::optional<Record>();
+    kept = **own;
+  }
+  if (kept->remove) return std::optional<Record>();
+  if (kept->phase == Phase::kStopped) return kept;
+  if (kept->detached && kept->phase != Phase::kWaiting) TRY(note_end(*kept));
+  if (!kept->detached) kept->status = kUnknownStatus;
+  kept->phase = Phase::kStopped;
+  return kept;
+}
+
+Result<Containers::Reaped> Containers::reap(const cgroups::Hierarchy& hierarchy) const {
+  return survey(hierarchy, nullptr);
+}
+
+Result<Containers::Reaped> Containers::survey(const cgroups::Hierarchy& hierarchy, const See& see) const {
   Reaped reaped;
   FirstError note;
+  std::vector<std::string> present;  // those that keep their run directory
   for (const std::string& id : TRY(fs::list(containers_.get()))) {
     UniqueFd held;
-    auto claim = try_claim(id, &held);
-    if (!claim) {
-      note(std::move(claim).error());
+    auto claim = try_claim(id, held);
+    if (claim && !*claim) {  // its supervisor lives, or it is gone
+      if (held) present.push_back(id);
+      if (held && see) show(see, id, read_record(held.get()), Place::kHeld);
       continue;
     }
-    if (!*claim) {  // its supervisor lives
-      if (held && living) show(living, id, read_record(held.get()), true);
-      continue;
-    }
-    // Its own record may be torn, foreign or missing: everything it owns has its name. Only whether its files are to be
-    // kept is for a record to say, and that one lies with them. One that never ran has nothing to keep.
-    const auto record = read_record((*claim)->directory.get());
-    auto kept = kept_record(id);
-    if (!kept) {
-      note(std::move(kept).error().under(cat("container ", id)));
-      continue;
-    }
-    if (*kept && record && *record && (*record)->phase == Phase::kCreating) kept->reset();
-    if (*kept && (*kept)->phase != Phase::kStopped) {
-      (*kept)->phase = Phase::kStopped;
-      (*kept)->status = kUnknownStatus;
-    }
-    auto disposed = dispose(**claim, hierarchy, *kept ? &**kept : nullptr);
+    Result<> disposed = claim ? dispose_of_left(**claim, hierarchy) : Result<>(std::move(claim).error());
     reaped.count += disposed.has_value();
+    if (!disposed) present.push_back(id);
     note(std::move(disposed));
   }
+  if (see) TRY(each_kept(present, see));
   if (auto result = std::move(note).result(); !result) reaped.error = std::move(result).error();
   return reaped;
+}
+
+Result<> Containers::dispose_of_left(const Claim& claim, const cgroups::Hierarchy& hierarchy) const {
+  const auto kept = TRY(left_by(claim), "container ", claim.id);
+  return dispose(claim, hierarchy, kept ? &*kept : nullptr);
 }
 
 Result<Containers::Reaped> Containers::sweep_storage(bool kept) const {
@@ -257,60 +339,36 @@ Result<Containers::Reaped> Containers::sweep_storage(bool kept) const {
   return swept;
 }
 
-Result<Containers::Reaped> Containers::survey(const cgroups::Hierarchy& hierarchy, const See& see) const {
-  std::vector<std::string> seen;
-  Reaped reaped = TRY(reap(hierarchy, [&](const std::string& id, Result<Record> record, bool live) {
-    seen.push_back(id);
-    see(id, std::move(record), live);
-  }));
-  // Listed, although they are dead: those that could not be disposed of.
-  if (reaped.error)
-    for (const std::string& id : TRY(fs::list(containers_.get()))) {
-      if (std::binary_search(seen.begin(), seen.end(), id)) continue;
-      auto dead = look(id);
-      if (!dead) see(id, std::move(dead).error(), false);
-      if (dead && *dead) see(id, std::move((*dead)->record), (*dead)->live);
-      seen.insert(std::upper_bound(seen.begin(), seen.end(), id), id);
+Result<> Containers::each(const See& see) const {
+  const std::vector<std::string> running = TRY(fs::list(containers_.get()));
+  for (const std::string& id : running) {
+    const auto own = directory(id);
+    if (!own) {
+      if (own.error().code != ENOENT) see(id, own.error(), Place::kLeft);
+      continue;  // gone since
     }
-  TRY(each_kept(seen, see));
-  return reaped;
+    const bool held = sys::flock(own->get(), LOCK_SH | LOCK_NB) == -EWOULDBLOCK;
+    show(see, id, read_record(own->get()), held ? Place::kHeld : Place::kLeft);
+  }
+  return each_kept(running, see);
 }
 
 Result<> Containers::each_kept(const std::vector<std::string>& not_these, const See& see) const {
-  const UniqueFd storage = TRY(store_.containers());
-  for (const std::string& id : TRY(fs::list(storage.get())))
-    if (!std::binary_search(not_these.begin(), not_these.end(), id)) show(see, id, kept_record(id), false);
+  const UniqueFd all = TRY(store_.containers());
+  for (const std::string& id : TRY(fs::list(all.get())))
+    if (!std::binary_search(not_these.begin(), not_these.end(), id)) show(see, id, kept_record(id), Place::kKept);
   return ok();
 }
 
-Result<std::optional<Containers::Seen>> Containers::look(const std::string& id) const {
-  const auto own = fs::open_beneath(containers_.get(), id, O_RDONLY | O_DIRECTORY);
-  if (!own && own.error().code != ENOENT) return own.error();
-  const bool live = own && sys::flock(own->get(), LOCK_SH | LOCK_NB) == -EWOULDBLOCK;
-  auto record = TRY(own ? read_record(own->get()) : kept_record(id));
-  if (!record) return std::optional<Seen>();
-  return std::optional<Seen>(Seen{std::move(*record), live});
-}
-
 Result<bool> Containers::remove_kept(const std::string& id) const {
-  const UniqueFd storage = TRY(store_.containers());
-  const auto own = fs::open_beneath(storage.get(), id, O_RDONLY | O_DIRECTORY);
+  const UniqueFd all = TRY(store_.containers());
+  const auto own = storage(id);
   if (!own && own.error().code == ENOENT) return false;
   if (!own) return own.error();
   if (sys::flock(own->get(), LOCK_EX | LOCK_NB) < 0) return false;
   if (sys::faccessat2(containers_.get(), id.c_str(), F_OK, 0) == 0) return false;
-  TRY(fs::remove_tree(storage.get(), id), "removing container ", id);
+  TRY(fs::remove_tree(all.get(), id), "removing container ", id);
   return true;
-}
-
-Result<> Containers::each(const See& see) const {
-  const std::vector<std::string> running = TRY(fs::list(containers_.get()));
-  for (const std::string& id : running) {
-    auto seen = look(id);
-    if (!seen) see(id, std::move(seen).error(), false);
-    if (seen && *seen) see(id, std::move((*seen)->record), (*seen)->live);
-  }
-  return each_kept(running, see);
 }
 
 Result<std::vector<Record>> Containers::list() const {

@@ -1,7 +1,6 @@
 // How are the host side's small steps done: records, groups, pipes, sealed programs, id maps, messages?
 #include <fcntl.h>
 #include <linux/ioprio.h>
-#include <linux/memfd.h>
 #include <sched.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
@@ -12,37 +11,12 @@
 
 #include "runtime/base/fs.h"
 #include "runtime/base/lock.h"
+#include "runtime/ending.h"
 #include "runtime/launch.h"
+#include "runtime/sealed.h"
 #include "runtime/stage_image.h"
 
 namespace convox::runtime {
-namespace {
-
-#ifndef MFD_EXEC
-constexpr unsigned MFD_EXEC = 0x10;  // Linux 6.3
-#endif
-#ifndef F_SEAL_EXEC
-constexpr int F_SEAL_EXEC = 0x20;  // Linux 6.3: the execute bits stay as they are
-#endif
-constexpr int kSeals = F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE;
-
-// A memory file that nobody can change any more. A program's mode is 0111: whoever executes it cannot read it, and the
-// kernel lets nobody trace or look into a process whose executable its tracer may not read.  memfd_create(2), ptrace(2)
-Result<UniqueFd> sealed(const char* name, std::string_view bytes, bool program, bool newer) {
-  const unsigned flags = MFD_CLOEXEC | MFD_ALLOW_SEALING | (program && newer ? MFD_EXEC : 0);
-  const long made = sys::memfd_create(name, flags);
-  if (made == -EACCES)
-    return os_error("memfd_create", name, Errno(made)).advise("sysctl vm.memfd_noexec=1 allows it to those who ask");
-  UniqueFd file(TRY(check(made, "memfd_create", name)));
-  TRY(fs::write_all(file.get(), bytes, name));
-  if (program) TRY(check(sys::fchmod(file.get(), 0111), "fchmod", name));
-  const int seals = kSeals | (program && newer ? F_SEAL_EXEC : 0);
-  TRY(check(sys::fcntl(file.get(), F_ADD_SEALS, seals), "fcntl", cat("F_ADD_SEALS ", name)));
-  return file;
-}
-
-}  // namespace
-
 // As low as we may go: lowering it takes CAP_SYS_RESOURCE, and without that we are as likely a victim as before. The
 // payload gets its own score in ResetScheduling.
 Result<> Launch::perform(const ProtectSupervisor&) {
@@ -64,8 +38,15 @@ Result<> Launch::perform(const MakeStorage&) {
   const UniqueFd all = TRY(containers_.store().containers());
   storage_ = TRY(fs::make_and_open_directory(all.get(), claim_.id, 0700));
   TRY(lock(storage_.get(), LockKind::kExclusive, "the container's storage"));  // gc may look at it just now
-  TRY(check(sys::mkdirat(storage_.get(), "upper", 0755), "mkdir", "upper"));
-  TRY(check(sys::mkdirat(storage_.get(), "work", 0700), "mkdir", "work"));
+  // What is started again goes on with the files that it had.
+  const bool again = record_.restarts > 0;
+  const auto make = [&](const char* name, unsigned mode) {
+    const long made = sys::mkdirat(storage_.get(), name, mode);
+    return check(again && made == -EEXIST ? 0 : made, "mkdir", name);
+  };
+  TRY(make("upper", 0755));
+  TRY(make("work", 0700));
+  if (record_.detached) TRY(prepare_exit(storage_.get()));
   if (record_.keep) TRY(containers_.keep_storage(claim_.id, record_));  // a reboot takes the other record away
   return ok();
 }

@@ -8,6 +8,7 @@
 #include "cli/containers_view.h"
 #include "cli/output.h"
 #include "cli/process_view.h"
+#include "cli/shell_words.h"
 #include "cli/sizes.h"
 #include "cli/text.h"
 #include "cli/times.h"
@@ -150,7 +151,7 @@ Result<std::string> info_text(const Invocation& invocation) {
   Info info;
   info.add("Id", record.id);
   info.add("App", record.app);
-  info.add("Command", escaped(command_of(record)));
+  info.add("Command", escaped(command_line(record.command)));
   info.add("Instance", instance);
   info.add("Release", record.release);
   info.add("Service", record.service);

@@ -37,7 +37,7 @@ constexpr Column kColumns[] = {
     {"MEM-PSI", "MemPsi", [](const Process& p) { return pressure(p.usage.memory_pressure); }},
     {"IO-PSI", "IoPsi", [](const Process& p) { return pressure(p.usage.io_pressure); }},
     {"STARTED", "Started", [](const Process& p) { return ago(p.record.started * kSecond, p.now); }},
-    {"COMMAND", "Command", [](const Process& p) { return command_of(p.record); }},
+    {"COMMAND", "Command", [](const Process& p) { return command_line(p.record.command); }},
 };
 
 std::string unescape(std::string_view text) {
@@ -155,10 +155,6 @@ std::string_view status_of(const Process& process) {
   }
   if (record.status == runtime::kUnknownStatus) return "unknown";
   return record.status == 0 ? "complete" : "failed";
-}
-
-std::string command_of(const runtime::Record& record) {
-  return record.command.size() == 1 ? record.command[0] : shell_quoted(record.command);
 }
 
 std::string exit_of(const runtime::Record& record) {

@@ -23,8 +23,6 @@ struct Process {
 
 // Convox's words: starting, running, crashed (it waits to be started again), complete, failed, unknown; and paused.
 std::string_view status_of(const Process& process);
-// As the user wrote it: one word was a line for a shell, several were an argv.
-std::string command_of(const runtime::Record& record);
 // "3", "signal 9", "unknown (host rebooted)"; how it ended.
 std::string exit_of(const runtime::Record& record);
 // "21.04%"

@@ -129,6 +129,11 @@ Result<> Containers::write(const Claim& claim, const ContainerConfig& config) co
   return fs::write_all(file.get(), print(config), kConfigName);
 }
 
+Result<> Containers::rewrite(const std::string& id, const ContainerConfig& config) const {
+  const UniqueFd own = TRY(directory(id));
+  return fs::replace(own.get(), kConfigName, print(config), 0600, fs::Durable::kNo);
+}
+
 Result<UniqueFd> Containers::directory(const std::string& id) const {
   return fs::open_beneath(containers_.get(), id, O_RDONLY | O_DIRECTORY);
 }

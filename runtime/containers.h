@@ -55,6 +55,8 @@ class Containers {
   [[nodiscard]] Result<Claim> adopt(const std::string& id, int fd) const;
   // Takes the claim of one that nobody holds; nothing if somebody does, or if it is gone.
   [[nodiscard]] Result<std::optional<Claim>> try_claim(const std::string& id) const;
+  // For a change while it runs, whose claim somebody else has: replaced as a whole.
+  [[nodiscard]] Result<> rewrite(const std::string& id, const ContainerConfig& config) const;
   // What config.json of a container says.
   [[nodiscard]] Result<ContainerConfig> config(const std::string& id) const;
 

@@ -181,7 +181,7 @@ constexpr Option kService = {"service", 's', "name", "Only processes of this ser
 constexpr Option kRelease = {"release", 0, "id", "Only processes of this release."};
 constexpr Option kNoTruncation = {"no-trunc", 0, {}, "Do not cut commands at the terminal's width."};
 constexpr Option kQuiet = {"quiet", 'q', {}, "Print ids only."};
-constexpr Option kStats = {.name = "stats"};  // what these columns once had to be asked for with
+constexpr Option kStatsOption = {.name = "stats"};  // what these columns once had to be asked for with
 constexpr Option kPressure = {
     "psi", 0, {}, "Show how long work waited for cpu, memory and io, of the last ten seconds."};
 
@@ -189,7 +189,7 @@ constexpr Option kPsOptions[] = {kAppOption, {"all", 'A', {}, "Also show finishe
                                  kStatus,    kJson,
                                  kFormat,    kService,
                                  kRelease,   kNoTruncation,
-                                 kQuiet,     kStats,
+                                 kQuiet,     kStatsOption,
                                  kPressure,  kWatchOption};
 constexpr Option kRackPsOptions[] = {{"all", 'a', {}, "Also show finished processes, and the status."},
                                      kStatus,
@@ -199,7 +199,7 @@ constexpr Option kRackPsOptions[] = {{"all", 'a', {}, "Also show finished proces
                                      kRelease,
                                      kNoTruncation,
                                      kQuiet,
-                                     kStats,
+                                     kStatsOption,
                                      kPressure,
                                      kWatchOption};
 constexpr Option kInfoOptions[] = {kAppOption, kWatchOption};

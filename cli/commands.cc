@@ -17,6 +17,7 @@
 #include "cli/cmd_run.h"
 #include "cli/cmd_run_detached.h"
 #include "cli/cmd_services.h"
+#include "cli/cmd_stats.h"
 #include "cli/cmd_update.h"
 
 namespace convox::cli {
@@ -56,6 +57,8 @@ constexpr const Command* kCommands[] = {
     &kResume,
     &kRun,
     &kServices,
+    &kStats,
+    &kTop,
     &kUpdate,
     &kVersion,
 };

@@ -49,22 +49,26 @@ Result<Meter> Meter::open(const Host& host) {
   return Meter(host, std::move(root));
 }
 
-void Meter::read_cpu(const std::string& group, int directory, Usage& into) {
-  const auto used = cgroups::cpu_usage({directory, group});
-  if (!used) return;
-  const Sample now{*used, Clock::now(), round_};
+void Meter::read_growing(cgroups::GroupFiles files, const std::string& group, const Wanted& wanted, Usage& into) {
+  if (wanted.cpu) keep(cgroups::cpu_usage(files), into.cpu_time);
+  if (wanted.io) keep(cgroups::io_usage(files), into.io);
+  const Sample now{into.cpu_time, into.io ? into.io->read + into.io->written : 0, Clock::now(), round_};
   const auto [last, first] = last_.try_emplace(group, now);
-  const std::chrono::duration<double, std::micro> window = now.at - last->second.at;
-  if (!first && window.count() > 0 && now.cpu_time >= last->second.cpu_time)
-    into.cpu = 100.0 * static_cast<double>(now.cpu_time - last->second.cpu_time) / window.count();
-  into.cpu_time = now.cpu_time;
+  const double seconds = std::chrono::duration<double>(now.at - last->second.at).count();
+  // A group that was made anew for another start counts from zero again.
+  const auto rate = [&](std::uint64_t before, std::uint64_t after) {
+    return seconds > 0 && after >= before ? static_cast<double>(after - before) / seconds : 0.0;
+  };
+  into.cpu = rate(last->second.cpu_time, now.cpu_time) / 10'000;  // microseconds a second, as percent
+  into.io_rate = rate(last->second.io, now.io);
   last->second = now;
 }
 
-void Meter::begin(const std::vector<std::string>& groups) {
+void Meter::begin(const std::vector<std::string>& groups, const Wanted& wanted) {
   for (const std::string& group : groups) {
     Usage unused;
-    if (const UniqueFd directory = open_group(root_.get(), group)) read_cpu(group, directory.get(), unused);
+    if (const UniqueFd directory = open_group(root_.get(), group))
+      read_growing({directory.get(), group}, group, wanted, unused);
   }
 }
 
@@ -76,10 +80,9 @@ std::vector<Usage> Meter::read(const std::vector<std::string>& groups, const Wan
     const UniqueFd directory = open_group(root_.get(), groups[at]);
     if (!directory) continue;
     const cgroups::GroupFiles files{directory.get(), groups[at]};
-    if (wanted.cpu) read_cpu(groups[at], directory.get(), usage);
+    if (wanted.cpu || wanted.io) read_growing(files, groups[at], wanted, usage);
     if (wanted.memory) read_memory(files, host_, usage);
     if (wanted.pids) keep(cgroups::pids_current(files), usage.pids);
-    if (wanted.io) keep(cgroups::io_usage(files), usage.io);
     if (wanted.pressure) read_pressure(files, usage);
     if (wanted.frozen) keep(cgroups::is_frozen(files), usage.frozen);
   }
@@ -92,7 +95,7 @@ Result<std::vector<Usage>> usage_now(const Host& host, const std::vector<std::st
   if (groups.empty() || !wanted.any()) return std::vector<Usage>(groups.size());
   Meter meter = TRY(Meter::open(host));
   if (wanted.cpu) {
-    meter.begin(groups);
+    meter.begin(groups, {.cpu = true});
     wait_once(kWindow);
   }
   return meter.read(groups, wanted);

@@ -25,6 +25,7 @@ struct Usage {
   std::uint64_t memory_limit = 0;  // its limit, or all the memory of the host
   std::optional<std::uint64_t> pids = {};
   std::optional<cgroups::Io> io = {};
+  double io_rate = 0;  // bytes a second, read and written
   std::optional<cgroups::Pressure> cpu_pressure = {}, memory_pressure = {}, io_pressure = {};
   bool frozen = false;
 
@@ -42,8 +43,8 @@ class Meter {
   // `host` must outlive this.
   static Result<Meter> open(const Host& host);
 
-  // Begins a window for the processor time of each group; groups are named as in Record::cgroup.
-  void begin(const std::vector<std::string>& groups);
+  // Begins a window for what is judged by its growth; groups are named as in Record::cgroup.
+  void begin(const std::vector<std::string>& groups, const Wanted& wanted);
   // What each group uses, in their order. The next window begins where this one ends. What cannot be told is 0: a
   // container may end at any moment, and that is no failure of whoever looks at the others.
   std::vector<Usage> read(const std::vector<std::string>& groups, const Wanted& wanted);
@@ -51,13 +52,13 @@ class Meter {
  private:
   using Clock = std::chrono::steady_clock;
   struct Sample {
-    std::uint64_t cpu_time = 0;
+    std::uint64_t cpu_time = 0, io = 0;
     Clock::time_point at;
     unsigned round = 0;  // the reading that it was last seen in
   };
 
   Meter(const Host& host, UniqueFd root) : host_(host), root_(std::move(root)) {}
-  void read_cpu(const std::string& group, int directory, Usage& into);
+  void read_growing(cgroups::GroupFiles files, const std::string& group, const Wanted& wanted, Usage& into);
 
   const Host& host_;
   UniqueFd root_;  // of the hierarchy

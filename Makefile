@@ -144,7 +144,7 @@ $(BUILD)/tests/support/testbox.o: test_flags := $(common) $(flags_release)
 $(BUILD)/tests/testbox: $(BUILD)/tests/support/testbox.o
 	$(Q)$(CXX) -static $^ -o $@
 
-.PHONY: programs-for-tests faults-build unit-tests test test-unit test-integration test-vm compare-unpack census bench
+.PHONY: programs-for-tests faults-build unit-tests test test-unit test-integration test-vm compare-unpack census bench bench-ps
 programs-for-tests: all faults-build $(integration_tests) $(BUILD)/tests/testbox
 faults-build:
 	+$(Q)$(submake) MODE=faults all
@@ -174,6 +174,11 @@ bench: ## measure beside crun, runc, bwrap and the bare kernel work
 
 $(BUILD)/tests/bench/%: $(BUILD)/tests/bench/%.o
 	$(Q)$(CXX) -static $^ -o $@
+# It makes records as convox writes them.
+$(BUILD)/tests/bench/many: $(BUILD)/libconvox.a
+bench-ps: ## what `convox ps` over 1,000 containers costs beside bare reads of the same files
+	+$(Q)$(submake) $(BUILD)/convox $(BUILD)/tests/bench/many $(BUILD)/tests/testbox
+	$(Q)scripts/bench-ps $(BUILD)
 
 # --- around it -----------------------------------------------------------------------------------------------------
 .PHONY: quickstart lint format install uninstall clean help

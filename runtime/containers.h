@@ -55,6 +55,8 @@ class Containers {
   [[nodiscard]] Result<Claim> adopt(const std::string& id, int fd) const;
   // Takes the claim of one that nobody holds; nothing if somebody does, or if it is gone.
   [[nodiscard]] Result<std::optional<Claim>> try_claim(const std::string& id) const;
+  // For a change while it runs, whose claim somebody else has: replaced as a whole.
+  [[nodiscard]] Result<> rewrite(const std::string& id, const ContainerConfig& config) const;
   // What config.json of a container says.
   [[nodiscard]] Result<ContainerConfig> config(const std::string& id) const;
 
@@ -100,8 +102,14 @@ class Containers {
     kLeft,  // nobody does: to be reaped
     kKept,  // only its storage is there
   };
-  [[nodiscard]] Result<> each(
-      const std::function<void(const std::string& id, Result<Record> record, Place place)>& see) const;
+  using See = std::function<void(const std::string& id, Result<Record> record, Place place)>;
+  [[nodiscard]] Result<> each(const See& see) const;
+  // `reap` and `each` in one walk, so that who lists a thousand containers opens each of them once. What cannot be
+  // reaped is not seen.
+  [[nodiscard]] Result<Reaped> survey(const cgroups::Hierarchy& hierarchy, const See& see) const;
+
+  // Removes the files and the record of one that has ended and was kept. False: it is in use, or gone.
+  [[nodiscard]] Result<bool> remove_kept(const std::string& id) const;
 
   // Of all containers, kept ones too. A record that cannot be read is an error: gc would take its layers away.
   [[nodiscard]] Result<std::vector<Record>> list() const;
@@ -118,6 +126,10 @@ class Containers {
         containers_(std::move(containers)),
         ids_(std::move(ids)),
         store_(std::move(store)) {}
+  // If somebody else holds it, `held` is its directory.
+  [[nodiscard]] Result<std::optional<Claim>> try_claim(const std::string& id, UniqueFd& held) const;
+  [[nodiscard]] Result<> each_kept(const std::vector<std::string>& not_these, const See& see) const;
+  [[nodiscard]] Result<> dispose_of_left(const Claim& claim, const cgroups::Hierarchy& hierarchy) const;
   [[nodiscard]] Result<std::optional<Record>> left_by(const Claim& claim) const;
   [[nodiscard]] Result<> release_ids(const Claim& claim) const;
   [[nodiscard]] Result<> remove_storage(const std::string& id) const;

@@ -15,6 +15,7 @@
 #include <charconv>
 #include <cstring>
 
+#include "runtime/base/fs.h"
 #include "runtime/stage/plan.h"
 
 namespace convox::runtime {
@@ -91,14 +92,22 @@ Errno close_others(const int* kept, std::size_t count) noexcept {
   return Errno(sys::close_range(next, ~0U, 0));
 }
 
-std::uint64_t flags_of(const Namespaces& namespaces) {
-  std::uint64_t flags = CLONE_PIDFD | CLONE_INTO_CGROUP | CLONE_CLEAR_SIGHAND | CLONE_NEWNS | CLONE_NEWPID;
-  if (namespaces.user) flags |= CLONE_NEWUSER;
-  if (namespaces.network) flags |= CLONE_NEWNET;
-  if (namespaces.ipc) flags |= CLONE_NEWIPC;
-  if (namespaces.uts) flags |= CLONE_NEWUTS;
-  if (namespaces.cgroup) flags |= CLONE_NEWCGROUP;
-  flags |= namespaces.time ? CLONE_NEWTIME : CLONE_VM;
+// All but the PID namespace's.
+std::uint64_t kinds_of(const Namespaces& namespaces) {
+  std::uint64_t kinds = CLONE_NEWNS;
+  if (namespaces.user) kinds |= CLONE_NEWUSER;
+  if (namespaces.network) kinds |= CLONE_NEWNET;
+  if (namespaces.ipc) kinds |= CLONE_NEWIPC;
+  if (namespaces.uts) kinds |= CLONE_NEWUTS;
+  if (namespaces.cgroup) kinds |= CLONE_NEWCGROUP;
+  if (namespaces.time) kinds |= CLONE_NEWTIME;
+  return kinds;
+}
+
+std::uint64_t flags_of(const Birth& birth) {
+  std::uint64_t flags = CLONE_PIDFD | CLONE_INTO_CGROUP | CLONE_CLEAR_SIGHAND;
+  if (!birth.namespaces.time) flags |= CLONE_VM;
+  if (birth.join < 0) flags |= CLONE_NEWPID | kinds_of(birth.namespaces);
   return flags;
 }
 
@@ -147,7 +156,21 @@ ChildMemory::~ChildMemory() {
   if (stack_) sys::munmap(stack_, kStack);
 }
 
-Result<Child> ChildMemory::clone(const Namespaces& namespaces, int cgroup, const ChildStart& start) {
+// The one moment in which anything of ours lies in a container: the namespace for children that we shall have, not for
+// us. Only a child that is born into a PID namespace is in it; all others are joined by the child itself.  setns(2)
+Result<long> ChildMemory::clone_inside(clone_args& args) {
+  const UniqueFd own = TRY(fs::open("/proc/self/ns/pid", O_RDONLY));
+  TRY(check(sys::setns(birth_.join, CLONE_NEWPID), "setns", "the container's PID namespace"));
+  const long pid = clone_onto(&args, &ChildMemory::live, this);
+  if (const long back = sys::setns(own.get(), CLONE_NEWPID); back < 0) {  // nobody else may be born in there
+    if (pid > 0) sys::kill(static_cast<int>(pid), SIGKILL);
+    return os_error("setns", "our own PID namespace", Errno(back));
+  }
+  return pid;
+}
+
+Result<Child> ChildMemory::clone(const Birth& birth, int cgroup, const ChildStart& start) {
+  birth_ = birth;
   start_ = start;
   const auto digits = [](char* text, int number) { *std::to_chars(text, text + 11, number).ptr = '\0'; };
   digits(socket_digits_, start.socket);
@@ -163,6 +186,7 @@ Result<Child> ChildMemory::clone(const Namespaces& namespaces, int cgroup, const
   kept_[0] = start.socket;
   kept_[1] = start.stage;
   kept_[2] = start.plan;
+  if (birth.join >= 0) kept_[kept_count_++] = birth.join;
 #ifdef CONVOX_FAULTS
   kept_[kept_count_++] = faults::kLog;
 #endif
@@ -175,14 +199,15 @@ Result<Child> ChildMemory::clone(const Namespaces& namespaces, int cgroup, const
   TRY(check(sys::prctl(PR_SET_DUMPABLE, 0), "prctl", "PR_SET_DUMPABLE"));
   int pidfd = -1;
   clone_args args{};
-  args.flags = flags_of(namespaces);
+  args.flags = flags_of(birth);
   args.pidfd = reinterpret_cast<std::uint64_t>(&pidfd);
   args.exit_signal = SIGCHLD;
   args.stack = reinterpret_cast<std::uint64_t>(stack_);
   args.stack_size = kStack;
   args.cgroup = static_cast<std::uint64_t>(cgroup);
-  const long pid = clone_onto(&args, &ChildMemory::live, this);
-  if (pid == -EPERM && namespaces.user)  // user_namespaces(7): refused to whoever is in a chroot
+  const long pid = birth.join < 0 ? clone_onto(&args, &ChildMemory::live, this) : TRY(clone_inside(args));
+  if (pid == -EPERM && birth.join < 0 &&
+      birth.namespaces.user)  // user_namespaces(7): refused to whoever is in a chroot
     return os_error("clone3", "", Errno(pid)).advise("a chroot cannot have user namespaces, a pivot_root can");
   TRY(check(pid, "clone3", ""));
   return Child{UniqueFd(pidfd), static_cast<int>(pid)};
@@ -194,18 +219,26 @@ Result<Child> ChildMemory::clone(const Namespaces& namespaces, int cgroup, const
 void ChildMemory::live(void* self) noexcept {
   auto& memory = *static_cast<ChildMemory*>(self);
   const ChildStart& start = memory.start_;
+  const int join = memory.birth_.join;
   for (int fd = 0; fd < 3; ++fd)
     if (const long rc = sys::dup3(start.stdio[fd], fd, 0); rc < 0) give_up(start, Errno(rc));
   // This copy of the table keeps what the stage needs, and nothing that our caller left open for us. Above all not the
   // host side's end of the socket, or its death would not be the end of file that we wait for below; nor the lock that
   // says that it lives.
   if (const Errno error = close_others(memory.kept_, memory.kept_count_); error) give_up(start, error);
-  if (start.mapped) {
+  if (join >= 0) {
+    // All in one call, and the user namespace first of all, by whose rights the others are joined.
+    if (const long rc = sys::setns(join, static_cast<int>(kinds_of(memory.birth_.namespaces))); rc < 0)
+      give_up(start, Errno(rc));
+    sys::close(join);
+  } else if (memory.birth_.namespaces.user) {
     char go = 0;
     long got = 0;
     do got = sys::read(start.socket, &go, 1);
     while (got == -EINTR);
     if (got != 1) sys::exit_group(stage::kStageFailed);  // the host side is gone
+  }
+  if (memory.birth_.namespaces.user) {
     if (const long rc = sys::setresgid(0, 0, 0); rc < 0) give_up(start, Errno(rc));
     if (const long rc = sys::setresuid(0, 0, 0); rc < 0) give_up(start, Errno(rc));
   }

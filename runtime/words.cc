@@ -73,8 +73,8 @@ Words of(const MakeCgroup& step) {
   return {deed, "limits are in force before the first process is born into it", "cgroups(7)"};
 }
 Words of(const OpenStdio& step) {
-  if (step.terminal)
-    return {"open /dev/null for the stage", "the stage opens a terminal of the container's own", "null(4)"};
+  if (step.by_stage)
+    return {"open /dev/null for the stage", "what the command gets is opened inside, by the stage", "null(4)"};
   return {"make three pipes for its input and output", "the user's own descriptors never enter the container",
           "pipe2(2)"};
 }
@@ -306,14 +306,15 @@ std::string_view difference_text(stage::Difference difference) {
 
 // In the user's own words, where the step is about something that the user named.
 struct Explain {
-  const LaunchPlan& plan;
+  const StagePlan& plan;
   Errno error;
   stage::Difference difference;
+  bool new_user_namespace;
 
   Error operator()(const stage::FindCommand&) const { return command(); }
   Error operator()(const stage::Execute&) const { return command(); }
   Error operator()(const stage::ResolveUser& step) const {
-    const std::string user(plan.stage.view(step.user));
+    const std::string user(plan.view(step.user));
     if (error.value == ENOENT)
       return Error{Error::Kind::kNotFound, ENOENT, cat("no user or group \"", user, "\" in the image"), {}};
     if (error.value == EPERM && step.never_root)
@@ -328,8 +329,8 @@ struct Explain {
   Error operator()(const stage::MountNew& step) const {
     Error said = other("fsopen");
     // A user namespace may have a new /proc and /sys only where the host's show all they have.  mount_namespaces(7)
-    if (error.value == EPERM && plan.config.namespaces.user)
-      said.advice = cat("where the ", plan.stage.view(step.type),
+    if (error.value == EPERM && new_user_namespace)
+      said.advice = cat("where the ", plan.view(step.type),
                         " of this host is itself covered or masked, as in a container, ", "--userns host may work");
     return said;
   }
@@ -344,7 +345,7 @@ struct Explain {
                    EXDEV,
                    cat("that place is, or links lead to, a mount of the container's own: ", describe(error)),
                    {}};
-    std::string call = words(stage::Step(step), plan.stage).source;
+    std::string call = words(stage::Step(step), plan).source;
     return other(call.substr(0, call.find('(')));
   }
 
@@ -366,8 +367,9 @@ Words words(const stage::Step& step, const StagePlan& plan) {
   return std::visit([&](const auto& deed) { return of(deed, plan); }, step);
 }
 
-Error explain_failure(const LaunchPlan& plan, std::size_t index, Errno error, stage::Difference difference) {
-  return std::visit(Explain{plan, error, difference}, plan.stage.steps()[index]);
+Error explain_failure(const StagePlan& plan, std::size_t index, Errno error, stage::Difference difference,
+                      bool new_user_namespace) {
+  return std::visit(Explain{plan, error, difference, new_user_namespace}, plan.steps()[index]);
 }
 
 }  // namespace convox::runtime

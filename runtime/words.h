@@ -19,6 +19,7 @@ Words words(const HostStep& step);
 Words words(const stage::Step& step, const StagePlan& plan);
 
 // The error of step `index` of the stage: in the user's terms where the step is about something that the user named.
-Error explain_failure(const LaunchPlan& plan, std::size_t index, Errno error, stage::Difference difference);
+Error explain_failure(const StagePlan& plan, std::size_t index, Errno error, stage::Difference difference,
+                      bool new_user_namespace);
 
 }  // namespace convox::runtime

@@ -12,6 +12,7 @@
 #include "cgroups/cgroup.h"
 #include "runtime/base/fs.h"
 #include "runtime/config_record.h"
+#include "runtime/exec_group.h"
 #include "runtime/host_ids.h"
 
 namespace convox::runtime {
@@ -64,6 +65,8 @@ Result<Containers> Containers::open(const std::string& run, rootfs::Store store)
 }
 
 Result<UniqueFd> Containers::filter_cache() const { return fs::make_and_open_directory(run_.get(), "seccomp", 0700); }
+
+Result<UniqueFd> Containers::exec_groups() const { return fs::make_and_open_directory(run_.get(), "exec", 0700); }
 
 Result<std::optional<Claim>> Containers::try_claim(const std::string& id) const {
   auto directory = fs::open_beneath(containers_.get(), id, O_RDONLY | O_DIRECTORY);
@@ -146,6 +149,16 @@ Result<std::uint32_t> Containers::lease_ids(const Claim& claim) const {
   return invalid("all ranges of host ids are leased");
 }
 
+Result<std::uint32_t> Containers::leased_ids(const std::string& id) const {
+  const UniqueFd own = TRY(directory(id));
+  char name[16] = {};
+  const long size = TRY(check(sys::readlinkat(own.get(), "ids", name, sizeof name - 1), "readlink", "ids"));
+  std::uint32_t n = 0;
+  const auto [end, error] = std::from_chars(name, name + size, n);
+  if (error != std::errc() || end != name + size || n >= kMostLeases) return invalid(cat("a lease named ", name));
+  return kFirstHostId + n * kIdsEach;
+}
+
 Result<> Containers::release_ids(const Claim& claim) const {
   char name[16] = {}, holder[64] = {};
   const long named = sys::readlinkat(claim.directory.get(), "ids", name, sizeof name - 1);
@@ -166,6 +179,8 @@ Result<> Containers::dispose(const Claim& claim, const cgroups::Hierarchy& hiera
   TRY(dispose_cgroup(claim.id, hierarchy), doing);
   FirstError note;
   note(release_ids(claim));
+  const auto execs = exec_groups();
+  note(execs ? forget_groups(execs->get(), claim.id) : Result<>(execs.error()));
   note(kept ? keep_storage(claim.id, *kept) : remove_storage(claim.id));
   TRY(std::move(note).result(), doing);
   TRY(fs::remove_tree(containers_.get(), claim.id), doing);
@@ -194,6 +209,8 @@ Result<std::optional<Record>> Containers::kept_record(const std::string& id) con
 Result<Containers::Reaped> Containers::reap(const cgroups::Hierarchy& hierarchy) const {
   Reaped reaped;
   FirstError note;
+  const UniqueFd execs = TRY(exec_groups());
+  note(end_abandoned(execs.get(), hierarchy));
   for (const std::string& id : TRY(fs::list(containers_.get()))) {
     auto claim = try_claim(id);
     if (!claim) {

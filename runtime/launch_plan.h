@@ -66,6 +66,9 @@ struct LaunchPlan : PlanOf<HostStep> {
 // for the error.
 Result<std::string> plain_target(std::string_view what, std::string_view path);
 
+// What a command must be: a name to execute, an absolute directory, an environment of names and values.
+Result<> check_process(const ContainerConfig& config);
+
 // Fails for what this host cannot do (check_host, cgroups::check_limits); never plans less than what was asked.
 // `filter` is the seccomp program for config.capabilities, empty with config.seccomp false.
 Result<LaunchPlan> plan_launch(ContainerConfig config, const Host& host, std::string_view filter);

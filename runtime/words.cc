@@ -86,6 +86,18 @@ Words of(const CloneChild& step) {
   return {cat("clone into new namespaces: ", namespaces_text(step.namespaces)),
           "one call: the child never runs in a namespace or cgroup of the host", "clone3(2)"};
 }
+Words of(const MakeExecGroup& step) {
+  return {cat("make a cgroup for its processes below that of ", step.container),
+          "the container's limits hold for them, and all can be ended together", "cgroups(7)"};
+}
+Words of(const StartWatcher&) {
+  return {"start a watcher, which ends them if this convox is killed",
+          "only PID 1 takes a container's processes along when it dies, and this is not PID 1", "pidfd_open(2)"};
+}
+Words of(const CloneInto& step) {
+  return {cat("clone into the container: ", namespaces_text(step.namespaces)),
+          "only the PID namespace of our children changes; the child joins the others in one call, by pidfd", "setns(2)"};
+}
 Words of(const WriteIdMaps&) {
   return {cat("map ids 0-", kIdsEach - 1, " of its user namespace to the leased ones"),
           "its root is nobody on the host", "user_namespaces(7)"};
@@ -157,6 +169,10 @@ Words of(const stage::Receive& step, const StagePlan&) {
 Words of(const stage::AttachRoot&, const StagePlan&) {
   return {"attach the overlay as the new root (nodev)", "device nodes in an image never work", "move_mount(2)"};
 }
+Words of(const stage::EnterRoot&, const StagePlan&) {
+  return {"open the container's root and its /proc", "by now its own root may have put something else there",
+          "openat2(2)"};
+}
 Words of(const stage::MountNew& step, const StagePlan& plan) {
   const std::string_view type = plan.view(step.type);
   std::string options = joined(plan.views(step.options), ",");
@@ -180,6 +196,10 @@ Words of(const stage::PlaceFile& step, const StagePlan& plan) {
 Words of(const stage::OpenConsole&, const StagePlan&) {
   return {"open a terminal of the container's own devpts and send us its master",
           "the user's terminal never enters the container", "pty(7)"};
+}
+Words of(const stage::OpenNull&, const StagePlan&) {
+  return {"open the container's own /dev/null as input and output", "nobody listens, and the host's is the host's",
+          "null(4)"};
 }
 Words of(const stage::OwnStdio&, const StagePlan&) {
   return {"give its input and output to its user", "/dev/stdout can be opened again by whom it belongs to",
@@ -250,8 +270,8 @@ Words of(const stage::FindCommand&, const StagePlan& plan) {
   return {cat("find ", plan.argv.empty() ? std::string("the command") : plan.argv[0], " along PATH"),
           "as the user, who may see less than root", "environ(7)"};
 }
-Words of(const stage::Verify&, const StagePlan&) {
-  return {"verify mounts, ids, capabilities, limits, descriptors, directory and signals",
+Words of(const stage::Verify& step, const StagePlan&) {
+  return {cat("verify ", step.mounts ? "mounts, " : "", "ids, capabilities, limits, descriptors, directory and signals"),
           "what is, against what was planned: a difference ends the launch", "openat(2)"};
 }
 Words of(const stage::CloseOnExec&, const StagePlan&) {
@@ -360,6 +380,10 @@ struct Explain {
 }  // namespace
 
 Words words(const HostStep& step) {
+  return std::visit([](const auto& deed) { return of(deed); }, step);
+}
+
+Words words(const ExecStep& step) {
   return std::visit([](const auto& deed) { return of(deed); }, step);
 }
 

@@ -5,6 +5,7 @@
 #pragma once
 #include <string>
 
+#include "runtime/exec_plan.h"
 #include "runtime/launch_plan.h"
 
 namespace convox::runtime {
@@ -16,6 +17,7 @@ struct Words {
 };
 
 Words words(const HostStep& step);
+Words words(const ExecStep& step);
 Words words(const stage::Step& step, const StagePlan& plan);
 
 // The error of step `index` of the stage: in the user's terms where the step is about something that the user named.

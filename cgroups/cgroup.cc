@@ -168,6 +168,12 @@ Result<Cgroup> Cgroup::open(const Hierarchy& hierarchy, std::string_view path) {
   return Cgroup(*std::move(parent), *std::move(dir), std::string(path), names.back());
 }
 
+Result<Cgroup> Cgroup::again() const {
+  UniqueFd parent(TRY(check(sys::fcntl(parent_.get(), F_DUPFD_CLOEXEC, 3), "fcntl", path_)));
+  UniqueFd dir(TRY(check(sys::fcntl(dir_.get(), F_DUPFD_CLOEXEC, 3), "fcntl", path_)));
+  return Cgroup(std::move(parent), std::move(dir), path_, name_);
+}
+
 // The kernel parses each write(2) as one whole request, so the value goes out in a single call.
 Result<> Cgroup::set(const Setting& setting) const {
   TRY(fs::write_once(dir_.get(), std::string(setting.file), setting.value), "limiting ", path_);

@@ -30,6 +30,9 @@ class Cgroup {
   // Kind::kNotFound if there is none.
   static Result<Cgroup> open(const Hierarchy& hierarchy, std::string_view path);
 
+  // A second handle of the same group.
+  [[nodiscard]] Result<Cgroup> again() const;
+
   // For clone_args.cgroup with CLONE_INTO_CGROUP: the child never runs outside its limits.  clone(2)
   [[nodiscard]] int fd() const { return dir_.get(); }
   [[nodiscard]] const std::string& path() const { return path_; }

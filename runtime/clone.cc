@@ -111,25 +111,23 @@ std::uint64_t flags_of(const Birth& birth) {
   return flags;
 }
 
-}  // namespace
-
-void die_with_parent() { sys::prctl(PR_SET_PDEATHSIG, SIGKILL); }
-
-Result<UniqueFd> in_private_mounts(const std::function<void()>& deed) {
+// Runs `deed` in a task that shares our memory and has a stack of its own, while we are suspended (CLONE_VFORK): so it
+// is a call, in which everything of the task that is not shared may change. It ends when `deed` returns, unless that
+// executed another program. The pidfd of the task, to be reaped.
+template <class Deed>
+Result<UniqueFd> call_in_task(std::uint64_t flags, Deed deed) {
   constexpr std::size_t room = 256 * 1024;  // `deed` is ordinary code
   void* stack = TRY(make_stack(room));
   int pidfd = -1;
   clone_args args{};
-  args.flags = CLONE_VM | CLONE_VFORK | CLONE_FILES | CLONE_NEWNS | CLONE_PIDFD;
+  args.flags = CLONE_VM | CLONE_VFORK | CLONE_PIDFD | flags;
   args.pidfd = reinterpret_cast<std::uint64_t>(&pidfd);
   args.exit_signal = SIGCHLD;
   args.stack = reinterpret_cast<std::uint64_t>(stack);
   args.stack_size = room;
   // Not sanitised itself: AddressSanitizer would warn that a call without return leaves a stack which it does not know.
   const auto live = [](void* call) __attribute__((no_sanitize("address"))) {
-    // It holds our descriptors, and so our locks; if this fails, a moment longer.
-    sys::prctl(PR_SET_PDEATHSIG, SIGKILL);
-    (*static_cast<const std::function<void()>*>(call))();
+    (*static_cast<Deed*>(call))();
     sys::exit_group(0);
   };
   // A Ctrl-Z would stop the task, and us with it where no signal reaches us: it inherits this mask. No deadline covers
@@ -137,11 +135,49 @@ Result<UniqueFd> in_private_mounts(const std::function<void()>& deed) {
   const unsigned long all = ~0UL;
   unsigned long before = 0;
   TRY(check(sys::rt_sigprocmask(SIG_SETMASK, &all, &before), "rt_sigprocmask", ""));
-  const long pid = clone_onto(&args, live, const_cast<std::function<void()>*>(&deed));
+  const long pid = clone_onto(&args, live, &deed);
   sys::rt_sigprocmask(SIG_SETMASK, &before, nullptr);  // cannot fail: it did not the first time
   sys::munmap(stack, room);                            // vfork returned: the task has let go of our memory
-  TRY(check(pid, "clone3", "CLONE_NEWNS"));
+  TRY(check(pid, "clone3", ""));
   return UniqueFd(pidfd);
+}
+
+}  // namespace
+
+void die_with_parent() { sys::prctl(PR_SET_PDEATHSIG, SIGKILL); }
+
+Result<UniqueFd> in_private_mounts(const std::function<void()>& deed) {
+  return call_in_task(CLONE_FILES | CLONE_NEWNS, [&] {
+    // It holds our descriptors, and so our locks; if this fails, a moment longer.
+    sys::prctl(PR_SET_PDEATHSIG, SIGKILL);
+    deed();
+  });
+}
+
+Result<UniqueFd> start_program(int program, const char* name, const std::vector<int>& handed) {
+  std::vector<int> kept = handed;
+  kept.push_back(program);
+#ifdef CONVOX_FAULTS
+  kept.push_back(faults::kLog);
+#endif
+  std::sort(kept.begin(), kept.end());
+  std::string first = cat(handed.front()), title = name;
+  char* argv[] = {title.data(), first.data(), nullptr};
+  char* envp[] = {nullptr, nullptr};
+#ifdef CONVOX_FAULTS
+  envp[0] = faults::environment();
+#endif
+  long failed = 0;
+  UniqueFd task = TRY(call_in_task(CLONE_CLEAR_SIGHAND, [&] {
+    sys::setsid();  // it leads no group yet, so this cannot fail
+    failed = -close_others(kept.data(), kept.size()).value;
+    for (const int fd : handed)
+      if (failed == 0) failed = std::min(sys::fcntl(fd, F_SETFD, 0), 0L);
+    if (failed == 0) failed = sys::execveat(program, "", argv, envp, AT_EMPTY_PATH);
+  }));
+  if (failed == 0) return task;
+  reap(task);
+  return os_error("execveat", name, Errno(failed));
 }
 
 void reap(const UniqueFd& pidfd) {

@@ -7,6 +7,7 @@
 // clone(2)
 #pragma once
 #include <functional>
+#include <vector>
 
 #include "runtime/base/result.h"
 #include "runtime/base/unique_fd.h"
@@ -59,6 +60,10 @@ class ChildMemory {
   char* argv_[4] = {};
   char* envp_[2] = {};
 };
+
+// Starts a sealed program of ours in a session of its own, which no terminal's signals reach. Its first argument is the
+// number of the first of `handed`, the descriptors that it inherits: it has no others. The pidfd, to be reaped.
+Result<UniqueFd> start_program(int program, const char* name, const std::vector<int>& handed);
 
 // Runs `deed` in a mount namespace of its own, a copy of ours that ends with it: a task that shares our memory and
 // descriptors and has its own namespace, working directory and credentials, while we are suspended (CLONE_VFORK). So it

@@ -48,9 +48,10 @@ Result<> end_if_abandoned(int directory, const std::string& file, const cgroups:
   const Result<UniqueFd> opened = fs::open_beneath(directory, file, O_RDONLY);
   if (!opened && opened.error().code == ENOENT) return ok();  // ended since
   if (!opened) return opened.error();
-  if (sys::flock(opened->get(), LOCK_EX | LOCK_NB) < 0) return ok();  // its client lives
+  if (sys::flock(opened->get(), LOCK_EX | LOCK_NB) < 0) return ok();       // its client lives
   if (sys::faccessat2(directory, file.c_str(), F_OK, 0) < 0) return ok();  // or lived a moment ago, and detached it
-  const auto group = cgroups::Cgroup::open(hierarchy, cat("convox/", name.substr(0, dot), "/exec-", name.substr(dot + 1)));
+  const auto group =
+      cgroups::Cgroup::open(hierarchy, cat("convox/", name.substr(0, dot), "/exec-", name.substr(dot + 1)));
   if (!group && group.error().kind != Error::Kind::kNotFound) return group.error();
   if (group && detached && !group->wait_empty(0ms)) return ok();  // its processes live
   if (group) TRY(kill_and_remove(*group));

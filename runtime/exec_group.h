@@ -20,6 +20,7 @@ class ExecGroup {
   // `directory` is RUN/exec, `container` the group of container `id`.
   static Result<ExecGroup> make(int directory, const std::string& id, const cgroups::Cgroup& container);
   ExecGroup(ExecGroup&&) = default;
+  ExecGroup& operator=(ExecGroup&&) = default;
 
   [[nodiscard]] const cgroups::Cgroup& group() const { return group_; }
   // Takes the processes out of this client's hands.

@@ -12,7 +12,8 @@ Result<ExecPlan> plan_exec(ContainerConfig config, bool detached, const Host& ho
   ExecPlan plan;
   plan.before.emplace_back(ProtectSupervisor{});  // the child shares our memory, and the container's limit is in force
   plan.before.emplace_back(MakeExecGroup{config.id});
-  if (!detached) plan.before.emplace_back(StartWatcher{});  // before there is anything that it would have to end
+  // Before there is anything that it would have to end.
+  if (!detached) plan.before.emplace_back(StartWatcher{host.executable_memfd_flag()});
   plan.before.emplace_back(OpenStdio{config.terminal || detached});
   plan.before.emplace_back(SealPrograms{host.executable_memfd_flag()});
   plan.before.emplace_back(CloneInto{config.namespaces});

@@ -23,7 +23,9 @@ namespace convox::runtime {
 struct MakeExecGroup {
   std::string container;
 };
-struct StartWatcher {};  // kills the group when we die
+struct StartWatcher {  // kills the group when we die
+  bool executable_flag = true;
+};
 struct CloneInto {
   Namespaces namespaces;  // that the container has of its own
 };

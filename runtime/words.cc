@@ -96,7 +96,8 @@ Words of(const StartWatcher&) {
 }
 Words of(const CloneInto& step) {
   return {cat("clone into the container: ", namespaces_text(step.namespaces)),
-          "only the PID namespace of our children changes; the child joins the others in one call, by pidfd", "setns(2)"};
+          "only the PID namespace of our children changes; the child joins the others in one call, by pidfd",
+          "setns(2)"};
 }
 Words of(const WriteIdMaps&) {
   return {cat("map ids 0-", kIdsEach - 1, " of its user namespace to the leased ones"),
@@ -271,8 +272,9 @@ Words of(const stage::FindCommand&, const StagePlan& plan) {
           "as the user, who may see less than root", "environ(7)"};
 }
 Words of(const stage::Verify& step, const StagePlan&) {
-  return {cat("verify ", step.mounts ? "mounts, " : "", "ids, capabilities, limits, descriptors, directory and signals"),
-          "what is, against what was planned: a difference ends the launch", "openat(2)"};
+  return {
+      cat("verify ", step.mounts ? "mounts, " : "", "ids, capabilities, limits, descriptors, directory and signals"),
+      "what is, against what was planned: a difference ends the launch", "openat(2)"};
 }
 Words of(const stage::CloseOnExec&, const StagePlan&) {
   return {"mark every other descriptor close-on-exec", "an open host directory would be a way out: CVE-2024-21626",

@@ -72,11 +72,11 @@ struct AttachTree {
 struct PlaceFile {
   Text name, target;
 };
-struct OpenConsole {      // a pty of the container's own devpts; its master goes to the host side
+struct OpenConsole {       // a pty of the container's own devpts; its master goes to the host side
   bool as_console = true;  // shown at /dev/console too
 };
-struct OpenNull {};     // input and output are the container's own /dev/null
-struct OwnStdio {};     // the payload's user may open /dev/stdout again
+struct OpenNull {};  // input and output are the container's own /dev/null
+struct OwnStdio {};  // the payload's user may open /dev/stdout again
 struct PivotRoot {};
 // A directory of the image's own that stays writable under a read-only root, for what its VOLUME lines name.
 struct ImageVolume {
@@ -140,8 +140,8 @@ struct BecomeInit {};  // fork: the parent stays PID 1, reaps and forwards signa
 struct Execute {};
 
 using Step = std::variant<StartSession, NewKeyring, CleanSlate, UnshareMounts, Receive, AttachRoot, EnterRoot, MountNew,
-                          AttachTree, PlaceFile, OpenConsole, OpenNull, OwnStdio, PivotRoot, ImageVolume, MakeDirectory, Mask,
-                          ReadOnly, ReadOnlyRoot, SetHostname, WriteSysctl, RaiseLoopback, SetLimit, ResolveUser,
+                          AttachTree, PlaceFile, OpenConsole, OpenNull, OwnStdio, PivotRoot, ImageVolume, MakeDirectory,
+                          Mask, ReadOnly, ReadOnlyRoot, SetHostname, WriteSysctl, RaiseLoopback, SetLimit, ResolveUser,
                           NoNewPrivileges, DropBounding, BecomeUser, ChangeDirectory, SetCapabilities, DieWithParent,
                           FindCommand, Verify, CloseOnExec, LoadFilter, BecomeInit, Execute>;
 

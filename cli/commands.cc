@@ -9,8 +9,10 @@
 #include "cli/cmd_doctor.h"
 #include "cli/cmd_env.h"
 #include "cli/cmd_help.h"
+#include "cli/cmd_ps_stop.h"
 #include "cli/cmd_releases.h"
 #include "cli/cmd_run.h"
+#include "cli/cmd_run_detached.h"
 #include "cli/cmd_services.h"
 
 namespace convox::cli {
@@ -35,6 +37,7 @@ constexpr const Command* kCommands[] = {
     &kEnvUnset,
     &kGc,
     &kHelp,
+    &kPsStop,
     &kReleases,
     &kReleasesInfo,
     &kReleasesManifest,
@@ -69,6 +72,7 @@ bool starts_with(std::span<const std::string> words, std::string_view name) {
 std::span<const Command* const> commands() { return kCommands; }
 
 Found find_command(std::span<const std::string> words) {
+  if (!words.empty() && words[0] == kAgain.name) return {&kAgain, 1};  // in no list
   Found best;
   for (const Command* command : kCommands) {
     if (!starts_with(words, command->name)) continue;

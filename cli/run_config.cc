@@ -11,6 +11,7 @@
 #include "cli/shell_words.h"
 #include "cli/signal_names.h"
 #include "cli/sizes.h"
+#include "cli/times.h"
 #include "runtime/base/fs.h"
 #include "runtime/launch_plan.h"
 
@@ -33,10 +34,12 @@ class Maker {
     want_.service = service_.name;
     want_.release = source_.release.id;
     want_.layers = source_.image ? source_.image->layers : std::vector<std::string>{"<layers of the image>"};
-    want_.keep = flags_.flag("keep");
     want_.init = service_.init_given && service_.init;
     want_.read_only_root = flags_.flag("read-only") || service_.security.read_only_root;
-    want_.terminal = runtime::is_terminal(STDIN_FILENO) && runtime::in_foreground(STDIN_FILENO);
+    const bool detached = flags_.flag("detach");
+    want_.keep = detached || flags_.flag("keep");
+    want_.terminal =
+        detached ? flags_.flag("tty") : runtime::is_terminal(STDIN_FILENO) && runtime::in_foreground(STDIN_FILENO);
     if (want_.terminal) want_.terminal_size = runtime::users_terminal_size();
     TRY(set_command());
     TRY(set_environment());
@@ -273,6 +276,30 @@ class Maker {
 Result<RunConfig> make_run_config(const Invocation& invocation, const app::RunSource& source,
                                   const runtime::Host& host) {
   return Maker(invocation, source, host).make();
+}
+
+void name_host(runtime::ContainerConfig& config) {
+  const auto names_it = [](const std::string& entry) { return entry.starts_with("HOSTNAME="); };
+  if (std::none_of(config.env.begin(), config.env.end(), names_it)) config.env.push_back(cat("HOSTNAME=", config.id));
+}
+
+runtime::Record record_of(const runtime::ContainerConfig& config, const RunConfig& run,
+                          const std::vector<std::string>& command, std::string boot_id) {
+  runtime::Record record;
+  record.id = config.id;
+  record.app = config.app;
+  record.service = config.service;
+  record.release = config.release;
+  record.command = command;
+  record.boot_id = std::move(boot_id);
+  record.started = now() / kSecond;
+  record.cgroup = cat("convox/", config.id);
+  record.layers = config.layers;
+  record.keep = config.keep;
+  record.holder = static_cast<int>(sys::getpid());
+  record.stop_signal = run.stop_signal;
+  record.grace = run.grace;
+  return record;
 }
 
 }  // namespace convox::cli

@@ -144,6 +144,18 @@ Result<UniqueFd> call_in_task(std::uint64_t flags, Deed deed) {
 
 }  // namespace
 
+Result<Child> fork_into(int cgroup) {
+  int pidfd = -1;
+  clone_args args{};
+  args.flags = CLONE_PIDFD | CLONE_INTO_CGROUP;
+  args.pidfd = reinterpret_cast<std::uint64_t>(&pidfd);
+  args.exit_signal = SIGCHLD;
+  args.cgroup = static_cast<std::uint64_t>(cgroup);
+  const long pid = sys::clone3(&args, sizeof args);
+  TRY(check(pid, "clone3", "a launcher"));
+  return pid == 0 ? Child{UniqueFd(), 0} : Child{UniqueFd(pidfd), static_cast<int>(pid)};
+}
+
 void die_with_parent() { sys::prctl(PR_SET_PDEATHSIG, SIGKILL); }
 
 Result<UniqueFd> in_private_mounts(const std::function<void()>& deed) {

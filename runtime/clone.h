@@ -65,6 +65,9 @@ class ChildMemory {
 // number of the first of `handed`, the descriptors that it inherits: it has no others. The pidfd, to be reaped.
 Result<UniqueFd> start_program(int program, const char* name, const std::vector<int>& handed);
 
+// fork(2) into a cgroup: a child with a copy of this memory, whose pid here is 0. For children that go on as convox.
+Result<Child> fork_into(int cgroup);
+
 // Runs `deed` in a mount namespace of its own, a copy of ours that ends with it: a task that shares our memory and
 // descriptors and has its own namespace, working directory and credentials, while we are suspended (CLONE_VFORK). So it
 // is a call: what `deed` opens is open for us, and what it mounts nobody sees. The result is the pidfd of that task, to

@@ -1,10 +1,6 @@
 #include "runtime/container_list.h"
 
-#include <fcntl.h>
-
 #include <algorithm>
-
-#include "runtime/host.h"
 
 namespace convox::runtime {
 namespace {
@@ -32,20 +28,18 @@ std::optional<Listed> running_of_service(const std::vector<Listed>& all, std::st
 }  // namespace
 
 Result<std::vector<Listed>> list_containers(const Containers& containers, std::vector<std::string>* broken) {
+  using Place = Containers::Place;
   std::vector<Listed> all;
-  TRY(containers.each([&](const std::string& id, Result<Record> record, bool live) {
-    if (record)
-      all.push_back({std::move(*record), live});
-    else if (broken)
-      broken->push_back(id);
+  std::vector<std::size_t> unsettled;
+  TRY(containers.each([&](const std::string& id, Result<Record> record, Place place) {
+    if (!record) {
+      if (broken) broken->push_back(id);
+    } else if (place != Place::kLeft) {  // what is left is reaped, not shown
+      if (place == Place::kKept && record->phase != Phase::kStopped) unsettled.push_back(all.size());
+      all.push_back({std::move(*record), place == Place::kHeld});
+    }
   }));
-  const std::string boot_id = TRY(read_boot_id());
-  for (Listed& one : all) {
-    if (one.live || one.record.phase == Phase::kStopped) continue;
-    one.record.phase = Phase::kStopped;
-    one.record.status = kUnknownStatus;
-    one.record.why = one.record.boot_id == boot_id ? "keeper killed" : "host rebooted";
-  }
+  for (const std::size_t i : unsettled) TRY(containers.settle(all[i].record));
   std::ranges::sort(all, is_before);
   return all;
 }

@@ -12,7 +12,9 @@
 #include "cgroups/cgroup.h"
 #include "runtime/base/fs.h"
 #include "runtime/config_record.h"
+#include "runtime/ending.h"
 #include "runtime/exec_group.h"
+#include "runtime/host.h"
 #include "runtime/host_ids.h"
 
 namespace convox::runtime {
@@ -22,6 +24,7 @@ constexpr std::chrono::milliseconds kDeath{10'000};  // for processes that were 
 constexpr std::size_t kLargestRecord = 1 << 20;
 constexpr const char* kRecordName = "state.json";
 constexpr const char* kConfigName = "config.json";
+constexpr const char* kStopName = "stop";
 
 // Keeps the first error and lets the rest of an undo go on.
 class FirstError {
@@ -109,8 +112,7 @@ Result<> Containers::write(const Claim& claim, const Record& record) const {
 }
 
 Result<> Containers::write(const Claim& claim, const ContainerConfig& config) const {
-  const UniqueFd file =
-      TRY(fs::open_beneath(claim.directory.get(), kConfigName, O_WRONLY | O_CREAT | O_TRUNC, 0600));
+  const UniqueFd file = TRY(fs::open_beneath(claim.directory.get(), kConfigName, O_WRONLY | O_CREAT | O_TRUNC, 0600));
   return fs::write_all(file.get(), print(config), kConfigName);
 }
 
@@ -187,6 +189,34 @@ Result<> Containers::dispose(const Claim& claim, const cgroups::Hierarchy& hiera
   return ok();
 }
 
+Result<> Containers::end_round(const Claim& claim, const cgroups::Hierarchy& hierarchy) const {
+  TRY(dispose_cgroup(claim.id, hierarchy), "ending container ", claim.id);
+  return release_ids(claim);
+}
+
+Result<> Containers::note_end(Record& record) const {
+  const UniqueFd own = TRY(storage(record.id));
+  const auto exit = TRY(read_exit(own.get()));
+  note_ending(record, exit);
+  if (!exit && record.boot_id != TRY(read_boot_id())) record.why = "host rebooted";
+  return ok();
+}
+
+Result<> Containers::settle(Record& record) const {
+  TRY(note_end(record), "container ", record.id);
+  return keep_storage(record.id, record);
+}
+
+Result<> Containers::request_stop(const std::string& id) const {
+  const UniqueFd own = TRY(directory(id));
+  const UniqueFd made = TRY(fs::open_beneath(own.get(), kStopName, O_WRONLY | O_CREAT, 0600));
+  return ok();
+}
+
+bool Containers::stop_requested(const Claim& claim) const {
+  return sys::faccessat2(claim.directory.get(), kStopName, F_OK, 0) == 0;
+}
+
 Result<> Containers::remove_storage(const std::string& id) const {
   const UniqueFd storage = TRY(store_.containers());
   return fs::remove_tree(storage.get(), id);
@@ -198,12 +228,61 @@ Result<> Containers::keep_storage(const std::string& id, const Record& record) c
   return fs::replace(own.get(), kRecordName, print(record), 0600, fs::Durable::kYes);
 }
 
+Result<UniqueFd> Containers::storage(const std::string& id) const {
+  const UniqueFd all = TRY(store_.containers());
+  return fs::open_beneath(all.get(), id, O_RDONLY | O_DIRECTORY);
+}
+
+Result<Record> Containers::record(const Claim& claim) const {
+  auto record = TRY(read_record(claim.directory.get()));
+  if (!record) return not_found(cat("container ", claim.id, " has no record"));
+  return std::move(*record);
+}
+
+Result<std::optional<Record>> Containers::peek(const std::string& id) const {
+  const auto own = directory(id);
+  if (!own && own.error().code == ENOENT) return std::optional<Record>();
+  if (!own) return own.error();
+  return read_record(own->get());
+}
+
+Result<Claim> Containers::adopt(const std::string& id, int fd) const {
+  UniqueFd directory(fd);
+  struct stat held {
+  }, named{};
+  TRY(check(sys::newfstatat(fd, "", &held, AT_EMPTY_PATH), "stat", id));
+  TRY(check(sys::newfstatat(containers_.get(), id.c_str(), &named, AT_SYMLINK_NOFOLLOW), "stat", id));
+  if (held.st_dev != named.st_dev || held.st_ino != named.st_ino) return invalid(cat("not the claim of ", id));
+  TRY(check(sys::flock(fd, LOCK_EX | LOCK_NB), "flock", id));
+  TRY(check(sys::fcntl(fd, F_SETFD, FD_CLOEXEC), "fcntl", id));
+  return Claim{id, std::move(directory)};
+}
+
 Result<std::optional<Record>> Containers::kept_record(const std::string& id) const {
   const UniqueFd storage = TRY(store_.containers());
   const auto own = fs::open_beneath(storage.get(), id, O_RDONLY | O_DIRECTORY);
   if (!own && own.error().code == ENOENT) return std::optional<Record>();
   if (!own) return own.error();
   return read_record(own->get());
+}
+
+// The last record of a container whose files are to stay, or nothing. Its own record may be torn, foreign or missing:
+// everything it owns has its name. Only whether its files are to be kept is for a record to say, and that one lies with
+// them. One that never ran has nothing to keep.
+Result<std::optional<Record>> Containers::left_by(const Claim& claim) const {
+  const auto own = read_record(claim.directory.get());
+  auto kept = TRY(kept_record(claim.id));
+  if (!kept) return kept;
+  if (own && *own) {
+    if ((*own)->phase == Phase::kCreating && (*own)->restarts == 0) return std::optional<Record>();
+    kept = **own;
+  }
+  if (kept->remove) return std::optional<Record>();
+  if (kept->phase == Phase::kStopped) return kept;
+  if (kept->detached && kept->phase != Phase::kWaiting) TRY(note_end(*kept));
+  if (!kept->detached) kept->status = kUnknownStatus;
+  kept->phase = Phase::kStopped;
+  return kept;
 }
 
 Result<Containers::Reaped> Containers::reap(const cgroups::Hierarchy& hierarchy) const {
@@ -218,18 +297,10 @@ Result<Containers::Reaped> Containers::reap(const cgroups::Hierarchy& hierarchy)
       continue;
     }
     if (!*claim) continue;  // its supervisor lives
-    // Its own record may be torn, foreign or missing: everything it owns has its name. Only whether its files are to be
-    // kept is for a record to say, and that one lies with them. One that never ran has nothing to keep.
-    const auto record = read_record((*claim)->directory.get());
-    auto kept = kept_record(id);
+    auto kept = left_by(**claim);
     if (!kept) {
       note(std::move(kept).error().under(cat("container ", id)));
       continue;
-    }
-    if (*kept && record && *record && (*record)->phase == Phase::kCreating) kept->reset();
-    if (*kept && (*kept)->phase != Phase::kStopped) {
-      (*kept)->phase = Phase::kStopped;
-      (*kept)->status = kUnknownStatus;
     }
     auto disposed = dispose(**claim, hierarchy, *kept ? &**kept : nullptr);
     reaped.count += disposed.has_value();
@@ -262,25 +333,25 @@ Result<Containers::Reaped> Containers::sweep_storage(bool kept) const {
 }
 
 Result<> Containers::each(
-    const std::function<void(const std::string& id, Result<Record> record, bool live)>& see) const {
+    const std::function<void(const std::string& id, Result<Record> record, Place place)>& see) const {
   const UniqueFd storage = TRY(store_.containers());
-  std::vector<std::string> seen = TRY(fs::list(containers_.get()));
-  const auto look = [&](int place, const std::string& id, bool may_live) {
-    auto own = fs::open_beneath(place, id, O_RDONLY | O_DIRECTORY);
+  const std::vector<std::string> running = TRY(fs::list(containers_.get()));
+  const auto look = [&](int parent, const std::string& id, Place place) {
+    auto own = fs::open_beneath(parent, id, O_RDONLY | O_DIRECTORY);
     if (!own) {
-      if (own.error().code != ENOENT) see(id, std::move(own).error(), false);
+      if (own.error().code != ENOENT) see(id, std::move(own).error(), place);
       return;  // gone since
     }
-    const bool live = may_live && sys::flock(own->get(), LOCK_SH | LOCK_NB) == -EWOULDBLOCK;
+    if (place == Place::kLeft && sys::flock(own->get(), LOCK_SH | LOCK_NB) == -EWOULDBLOCK) place = Place::kHeld;
     auto record = read_record(own->get());
     if (!record)
-      see(id, std::move(record).error(), live);
+      see(id, std::move(record).error(), place);
     else if (*record)
-      see(id, std::move(**record), live);
+      see(id, std::move(**record), place);
   };
-  for (const std::string& id : seen) look(containers_.get(), id, true);
+  for (const std::string& id : running) look(containers_.get(), id, Place::kLeft);
   for (const std::string& id : TRY(fs::list(storage.get())))
-    if (!std::binary_search(seen.begin(), seen.end(), id)) look(storage.get(), id, false);
+    if (!std::binary_search(running.begin(), running.end(), id)) look(storage.get(), id, Place::kKept);
   return ok();
 }
 

@@ -7,6 +7,8 @@
 //   RUN/ids/<n>          a link whose target is the id of the container that leased host ids 524288 + n * 65536 and the
 //                        65,535 after it
 //   ROOT/containers/<id>/{upper,work}       flock on this directory: in use
+//   RUN/c/<id>/stop                         somebody asked it to stop: it is not started again
+//   ROOT/containers/<id>/exit               of a detached one: how its payload ended (ending.h)
 //   ROOT/containers/<id>/state.json         only of one that was kept: all that is left of it
 //
 // Everything a container owns is named by its id, so undoing needs no memory of what was done: `dispose` removes what
@@ -44,6 +46,16 @@ class Containers {
   [[nodiscard]] Result<> write(const Claim& claim, const ContainerConfig& config) const;
   // RUN/c/<id>, not locked: for its other files. Kind::kSystem with ENOENT if it is gone.
   [[nodiscard]] Result<UniqueFd> directory(const std::string& id) const;
+  // ROOT/containers/<id>. ENOENT if it has none.
+  [[nodiscard]] Result<UniqueFd> storage(const std::string& id) const;
+  // What state.json of a container that we hold says. kNotFound if it has none.
+  [[nodiscard]] Result<Record> record(const Claim& claim) const;
+  // The same without the claim, as it is just now; nothing if it has none or is gone.
+  [[nodiscard]] Result<std::optional<Record>> peek(const std::string& id) const;
+  // The claim of a container that another program handed us as descriptor `fd`. Checked to be what it says.
+  [[nodiscard]] Result<Claim> adopt(const std::string& id, int fd) const;
+  // Takes the claim of one that nobody holds; nothing if somebody does, or if it is gone.
+  [[nodiscard]] Result<std::optional<Claim>> try_claim(const std::string& id) const;
   // What config.json of a container says.
   [[nodiscard]] Result<ContainerConfig> config(const std::string& id) const;
 
@@ -63,6 +75,17 @@ class Containers {
   // Writes `record` into the storage of container `id`, durably: from then on its files are to be kept.
   [[nodiscard]] Result<> keep_storage(const std::string& id, const Record& record) const;
 
+  // Ends what is left of a container between two starts: processes, cgroup, lease. Its files and record stay.
+  [[nodiscard]] Result<> end_round(const Claim& claim, const cgroups::Hierarchy& hierarchy) const;
+  // Puts how its payload ended into the record of a detached container which nobody holds any more.
+  [[nodiscard]] Result<> note_end(Record& record) const;
+  // Makes the record of one that no run directory knows, since the host was rebooted, say that it has stopped.
+  [[nodiscard]] Result<> settle(Record& record) const;
+
+  // Somebody wants it to stop for good; whoever would start it again asks first.
+  [[nodiscard]] Result<> request_stop(const std::string& id) const;
+  [[nodiscard]] bool stop_requested(const Claim& claim) const;
+
   // Disposes of containers whose supervisor died; goes on past those that cannot be, and tells of the first. One that
   // was to be kept is, with an unknown status. How many are gone.
   struct Reaped {
@@ -75,10 +98,14 @@ class Containers {
   // kept ones. How many are gone.
   [[nodiscard]] Result<Reaped> sweep_storage(bool kept) const;
 
-  // Calls `see` for every container that has a record, first those that are not disposed of (`live`: somebody holds the
-  // claim), then the kept ones.
+  // Calls `see` for every container that has a record, those with a run directory first.
+  enum class Place {
+    kHeld,  // somebody holds its claim: it lives
+    kLeft,  // nobody does: to be reaped
+    kKept,  // only its storage is there
+  };
   [[nodiscard]] Result<> each(
-      const std::function<void(const std::string& id, Result<Record> record, bool live)>& see) const;
+      const std::function<void(const std::string& id, Result<Record> record, Place place)>& see) const;
 
   // Of all containers, kept ones too. A record that cannot be read is an error: gc would take its layers away.
   [[nodiscard]] Result<std::vector<Record>> list() const;
@@ -97,8 +124,7 @@ class Containers {
         containers_(std::move(containers)),
         ids_(std::move(ids)),
         store_(std::move(store)) {}
-  // Locks RUN/c/<id>; nothing if another process holds it or it is gone.
-  [[nodiscard]] Result<std::optional<Claim>> try_claim(const std::string& id) const;
+  [[nodiscard]] Result<std::optional<Record>> left_by(const Claim& claim) const;
   [[nodiscard]] Result<> release_ids(const Claim& claim) const;
   [[nodiscard]] Result<> remove_storage(const std::string& id) const;
   [[nodiscard]] Result<std::optional<Record>> kept_record(const std::string& id) const;

@@ -7,6 +7,7 @@
 
 #include "runtime/base/fs.h"
 #include "runtime/base/lock.h"
+#include "runtime/ending.h"
 #include "runtime/launch.h"
 
 namespace convox::runtime {
@@ -25,8 +26,15 @@ Result<> Launch::perform(const MakeStorage&) {
   const UniqueFd all = TRY(containers_.store().containers());
   storage_ = TRY(fs::make_and_open_directory(all.get(), claim_.id, 0700));
   TRY(lock(storage_.get(), LockKind::kExclusive, "the container's storage"));  // gc may look at it just now
-  TRY(check(sys::mkdirat(storage_.get(), "upper", 0755), "mkdir", "upper"));
-  TRY(check(sys::mkdirat(storage_.get(), "work", 0700), "mkdir", "work"));
+  // What is started again goes on with the files that it had.
+  const bool again = record_.restarts > 0;
+  const auto make = [&](const char* name, unsigned mode) {
+    const long made = sys::mkdirat(storage_.get(), name, mode);
+    return check(again && made == -EEXIST ? 0 : made, "mkdir", name);
+  };
+  TRY(make("upper", 0755));
+  TRY(make("work", 0700));
+  if (record_.detached) TRY(prepare_exit(storage_.get()));
   if (record_.keep) TRY(containers_.keep_storage(claim_.id, record_));  // a reboot takes the other record away
   return ok();
 }

@@ -211,7 +211,7 @@ void Keeper::on_end() noexcept {
   sys::pwrite(plan_.exit, &exit, sizeof exit, 0);
   sys::fdatasync(plan_.exit);
   log_.record(log::Kind::kEnded, &exit, sizeof exit);
-  sys::exit_group(0);
+  sys::exit_group(exit.signal != 0 ? 128 + exit.signal : exit.code);  // for a parent that waits (--wait)
 }
 
 void Keeper::read_status(log::Exit& exit) const noexcept {

@@ -8,6 +8,7 @@
 #include "cli/cmd_deploy.h"
 #include "cli/cmd_doctor.h"
 #include "cli/cmd_env.h"
+#include "cli/cmd_exec.h"
 #include "cli/cmd_help.h"
 #include "cli/cmd_ps_stop.h"
 #include "cli/cmd_releases.h"
@@ -35,6 +36,7 @@ constexpr const Command* kCommands[] = {
     &kEnvGet,
     &kEnvSet,
     &kEnvUnset,
+    &kExec,
     &kGc,
     &kHelp,
     &kPsStop,

@@ -21,6 +21,7 @@ class Exec {
   Exec(const ExecPlan& plan, const ExecTarget& target, int groups, int signals, StepDone done = nullptr)
       : plan_(plan), target_(target), groups_(groups), child_(plan, plan.config, signals, std::move(done)) {}
 
+  [[nodiscard]] const ExecPlan& plan() const { return plan_; }
   // Errors are `.under("step N of M, what it does")`. After one the caller calls `end`.
   Result<Running> perform();
   // Of a detached command that runs: it is nobody's from now on.

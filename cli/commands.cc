@@ -10,6 +10,7 @@
 #include "cli/cmd_env.h"
 #include "cli/cmd_exec.h"
 #include "cli/cmd_help.h"
+#include "cli/cmd_logs.h"
 #include "cli/cmd_ps_stop.h"
 #include "cli/cmd_releases.h"
 #include "cli/cmd_run.h"
@@ -39,6 +40,7 @@ constexpr const Command* kCommands[] = {
     &kExec,
     &kGc,
     &kHelp,
+    &kLogs,
     &kPsStop,
     &kReleases,
     &kReleasesInfo,

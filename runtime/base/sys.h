@@ -374,6 +374,13 @@ inline long sendmsg(int fd, const struct msghdr* message, int flags) noexcept {
 inline long recvmsg(int fd, struct msghdr* message, int flags) noexcept {
   return call("recvmsg", __NR_recvmsg, fd, message, flags);
 }
+inline long inotify_init1(int flags) noexcept { return call("inotify_init1", __NR_inotify_init1, flags); }
+inline long inotify_add_watch(int fd, const char* path, unsigned events) noexcept {
+  return call("inotify_add_watch", __NR_inotify_add_watch, fd, path, events);
+}
+inline long inotify_rm_watch(int fd, int watch) noexcept {
+  return call("inotify_rm_watch", __NR_inotify_rm_watch, fd, watch);
+}
 inline long clock_gettime(int clock, struct timespec* into) noexcept {
   return call("clock_gettime", __NR_clock_gettime, clock, into);
 }

@@ -90,7 +90,7 @@ inline void start(char** environment, Who self) noexcept {
     while (*key != '\0' && *key == *text) ++key, ++text;
     if (*key != '\0') continue;
     fault.spec = *environment;
-    char who[8], count[16], what[16];
+    char who[12], count[16], what[16];
     text = field(field(field(field(text, who, sizeof who), fault.name, sizeof fault.name), count, sizeof count), what,
                  sizeof what);
     for (int i = 0; i < kNobody; ++i)

@@ -339,10 +339,6 @@ inline long rt_sigprocmask(int how, const unsigned long* set, unsigned long* old
 inline long rt_sigtimedwait(const unsigned long* set, void* info, struct timespec* timeout) noexcept {
   return call("rt_sigtimedwait", __NR_rt_sigtimedwait, set, info, timeout, 8);
 }
-inline long inotify_init1(int flags) noexcept { return call("inotify_init1", __NR_inotify_init1, flags); }
-inline long inotify_add_watch(int fd, const char* path, unsigned mask) noexcept {
-  return call("inotify_add_watch", __NR_inotify_add_watch, fd, path, mask);
-}
 inline long signalfd4(int fd, const unsigned long* mask, int flags) noexcept {
   return call("signalfd4", __NR_signalfd4, fd, mask, 8, flags);
 }

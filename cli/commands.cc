@@ -8,6 +8,7 @@
 #include "cli/cmd_deploy.h"
 #include "cli/cmd_doctor.h"
 #include "cli/cmd_env.h"
+#include "cli/cmd_exec.h"
 #include "cli/cmd_help.h"
 #include "cli/cmd_logs.h"
 #include "cli/cmd_pause.h"
@@ -41,6 +42,7 @@ constexpr const Command* kCommands[] = {
     &kEnvGet,
     &kEnvSet,
     &kEnvUnset,
+    &kExec,
     &kGc,
     &kHelp,
     &kLogs,

@@ -11,6 +11,7 @@
 
 #include "cgroups/cgroup.h"
 #include "runtime/base/fs.h"
+#include "runtime/base/words.h"
 #include "runtime/config_record.h"
 #include "runtime/host_ids.h"
 
@@ -144,6 +145,18 @@ Result<std::uint32_t> Containers::lease_ids(const Claim& claim) const {
     return first;
   }
   return invalid("all ranges of host ids are leased");
+}
+
+Result<std::optional<std::uint32_t>> Containers::leased_ids(const std::string& id) const {
+  const UniqueFd own = TRY(directory(id));
+  char name[16] = {}, holder[64] = {};
+  const long named = sys::readlinkat(own.get(), "ids", name, sizeof name - 1);
+  if (named == -ENOENT) return std::optional<std::uint32_t>();
+  TRY(check(named, "readlink", "ids"));
+  TRY(check(sys::readlinkat(ids_.get(), name, holder, sizeof holder - 1), "readlink", cat(run_path_, "/ids/", name)));
+  const auto n = number(name);
+  if (holder != id || !n) return invalid(cat("container ", id, ": its lease of host ids, ", name, ", is not its own"));
+  return std::optional<std::uint32_t>(static_cast<std::uint32_t>(kFirstHostId + *n * kIdsEach));
 }
 
 Result<> Containers::release_ids(const Claim& claim) const {

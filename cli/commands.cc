@@ -5,6 +5,7 @@
 
 #include "cli/cmd_apps.h"
 #include "cli/cmd_builds.h"
+#include "cli/cmd_cp.h"
 #include "cli/cmd_deploy.h"
 #include "cli/cmd_doctor.h"
 #include "cli/cmd_env.h"
@@ -27,6 +28,7 @@ constexpr const Command* kCommands[] = {
     &kBuildsImportImage,
     &kBuildsInfo,
     &kBuildsLogs,
+    &kCp,
     &kDeploy,
     &kDoctor,
     &kEnv,

@@ -14,11 +14,11 @@
 namespace convox::runtime {
 
 struct ContainerFiles {
-  UniqueFd root;                // O_PATH: "/" inside
-  std::uint32_t first_id = 0;   // what uid_t here its root has
-  bool shifted = false;         // by a user namespace: kIdsEach ids from first_id on are its own
-  bool read_only = false;       // it has ended
-  UniqueFd storage;             // of one that has ended: locked as long as it is looked at
+  UniqueFd root;               // O_PATH: "/" inside
+  std::uint32_t first_id = 0;  // what uid_t here its root has
+  bool shifted = false;        // by a user namespace: kIdsEach ids from first_id on are its own
+  bool read_only = false;      // it has ended
+  UniqueFd storage;            // of one that has ended: locked as long as it is looked at
 };
 
 Result<ContainerFiles> open_files(const Containers& containers, const Host& host, const Listed& container);

@@ -17,7 +17,7 @@
 namespace convox::runtime {
 namespace {
 
-constexpr unsigned long kReadOnly = 1;      // MS_RDONLY
+constexpr unsigned long kReadOnly = 1;       // MS_RDONLY
 constexpr unsigned long kPrivate = 1 << 18;  // MS_PRIVATE
 
 // A volume of convox's own comes into being where it is first used. Root's, as the layers are: the idmap makes it the

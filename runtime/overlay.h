@@ -2,7 +2,8 @@
 //
 // overlayfs shows the upper layer over the lower ones: lower files are never written, a change copies the file up
 // first, and a removal leaves a whiteout in the upper layer. A launch makes one to write to (launch_root.cc), cp and
-// diff make read-only ones of what a container left (container_files.h). Kernel: Documentation/filesystems/overlayfs.rst
+// diff make read-only ones of what a container left (container_files.h). Kernel:
+// Documentation/filesystems/overlayfs.rst
 #pragma once
 #include <string>
 #include <vector>

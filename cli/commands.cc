@@ -7,6 +7,7 @@
 #include "cli/cmd_builds.h"
 #include "cli/cmd_cp.h"
 #include "cli/cmd_deploy.h"
+#include "cli/cmd_diff.h"
 #include "cli/cmd_doctor.h"
 #include "cli/cmd_env.h"
 #include "cli/cmd_help.h"
@@ -30,6 +31,7 @@ constexpr const Command* kCommands[] = {
     &kBuildsLogs,
     &kCp,
     &kDeploy,
+    &kDiff,
     &kDoctor,
     &kEnv,
     &kEnvGet,

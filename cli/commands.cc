@@ -11,6 +11,7 @@
 #include "cli/cmd_doctor.h"
 #include "cli/cmd_env.h"
 #include "cli/cmd_help.h"
+#include "cli/cmd_inspect.h"
 #include "cli/cmd_releases.h"
 #include "cli/cmd_run.h"
 #include "cli/cmd_services.h"
@@ -39,6 +40,7 @@ constexpr const Command* kCommands[] = {
     &kEnvUnset,
     &kGc,
     &kHelp,
+    &kInspect,
     &kReleases,
     &kReleasesInfo,
     &kReleasesManifest,

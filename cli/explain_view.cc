@@ -11,12 +11,6 @@ namespace {
 using runtime::LaunchPlan;
 using runtime::Words;
 
-Words words_of(const LaunchPlan& plan, std::size_t number) {
-  if (number < plan.first_meanwhile()) return runtime::words(plan.before[number - 1]);
-  if (number < plan.first_of_stage()) return runtime::words(plan.meanwhile[number - plan.first_meanwhile()]);
-  return runtime::words(plan.stage.steps()[number - plan.first_of_stage()], plan.stage);
-}
-
 std::string right(std::string_view text, std::size_t width) {
   return cat(std::string(width - std::min(width, text.size()), ' '), text);
 }
@@ -42,7 +36,7 @@ std::string explain(const LaunchPlan& plan, std::string_view command, std::strin
   if (!import.empty()) text += cat("\nFirst: import ", escaped(import), ", which is not in the store yet.\n");
   for (std::size_t number = 1; number <= plan.size(); ++number) {
     if (const std::string_view head = heading(plan, number); !head.empty()) text += cat("\n", head, "\n");
-    const Words words = words_of(plan, number);
+    const Words words = runtime::words(plan, number);
     text += cat(right(cat(number), 4), "  ", escaped(words.deed), "\n      ", words.why, ".  ", words.source, "\n");
   }
   return text;
@@ -54,7 +48,8 @@ std::string trace(const LaunchPlan& plan, const std::vector<Traced>& steps, std:
   std::string text;
   for (std::size_t number = 1; number <= plan.size(); ++number) {
     if (const std::string_view head = heading(plan, number); !head.empty()) text += cat(head, "\n");
-    text += cat(right(cat(number), 4), right(times[number], 13), "  ", escaped(words_of(plan, number).deed), "\n");
+    text +=
+        cat(right(cat(number), 4), right(times[number], 13), "  ", escaped(runtime::words(plan, number).deed), "\n");
   }
   return text + cat("    ", right(milliseconds(total), 10), " ms  in all, until the command ran\n");
 }

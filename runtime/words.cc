@@ -366,6 +366,12 @@ Words words(const stage::Step& step, const StagePlan& plan) {
   return std::visit([&](const auto& deed) { return of(deed, plan); }, step);
 }
 
+Words words(const LaunchPlan& plan, std::size_t number) {
+  if (number < plan.first_meanwhile()) return words(plan.before[number - 1]);
+  if (number < plan.first_of_stage()) return words(plan.meanwhile[number - plan.first_meanwhile()]);
+  return words(plan.stage.steps()[number - plan.first_of_stage()], plan.stage);
+}
+
 Error explain_failure(const LaunchPlan& plan, std::size_t index, Errno error, stage::Difference difference) {
   return std::visit(Explain{plan, error, difference}, plan.stage.steps()[index]);
 }

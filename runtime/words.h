@@ -17,6 +17,8 @@ struct Words {
 
 Words words(const HostStep& step);
 Words words(const stage::Step& step, const StagePlan& plan);
+// Of the step with that number, from 1 through the whole plan.
+Words words(const LaunchPlan& plan, std::size_t number);
 
 // The error of step `index` of the stage: in the user's terms where the step is about something that the user named.
 Error explain_failure(const LaunchPlan& plan, std::size_t index, Errno error, stage::Difference difference);

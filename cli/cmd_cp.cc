@@ -89,7 +89,7 @@ constexpr Option kCpOptions[] = {
 
 const Command kCp = {
     .name = "cp",
-    .arguments = "<[id:]source> <[id:]destination>",
+    .arguments = "<[pid:]source> <[pid:]destination>",
     .summary = "copy files into a process, or out of it",
     .description =
         "Copies a file or a directory between the host and a process, which is named by its id, the\n"

@@ -1,15 +1,14 @@
 #include "cli/cmd_run.h"
 
-#include <signal.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <chrono>
 #include <ctime>
 
 #include "cli/app/run_source.h"
 #include "cli/cmd_run_detached.h"
+#include "cli/ending_view.h"
 #include "cli/explain_view.h"
+#include "cli/limit_flags.h"
 #include "cli/output.h"
 #include "cli/run_config.h"
 #include "cli/shell_words.h"
@@ -17,15 +16,12 @@
 #include "runtime/containers.h"
 #include "runtime/launch.h"
 #include "runtime/security/seccomp.h"
-#include "runtime/stream.h"
 #include "runtime/supervisor.h"
 
 namespace convox::cli {
 namespace {
 
 using Clock = std::chrono::steady_clock;
-
-constexpr int kTimedOut = 124;
 
 Result<app::RunSource> find_source(const Invocation& invocation) {
   app::RunRequest request;
@@ -47,23 +43,6 @@ Result<runtime::LaunchPlan> make_plan(const runtime::ContainerConfig& config, co
   std::string filter;
   if (config.seccomp) filter = TRY(security::filter_program(config.capabilities, filter_cache));
   return runtime::plan_launch(config, host, filter);
-}
-
-// The terminal may be the very thing that stalls; what is left to do, removing the container, must not wait for it.
-void tell(std::string_view what) { runtime::offer(STDERR_FILENO, cat("ERROR: ", what, "\n"), std::chrono::seconds(1)); }
-
-// What became of the container, as an exit status and, where that is not enough, a line.
-int report(const runtime::Ending& ending, const std::string& service) {
-  if (ending.timed_out) {
-    tell(cat(service, " was stopped: it ran longer than --timeout"));
-    return kTimedOut;
-  }
-  if (ending.broken_stream)  // the status stays the command's
-    tell(cat(service, ": its input or output is incomplete: ", describe(ending.broken_stream)));
-  const bool killed = ending.status == 128 + SIGKILL;
-  if (killed && ending.oom) tell(cgroups::describe(ending.oom, service));
-  // Killed because we were told to stop: that signal is the reason, whichever one did it in the end.
-  return killed && ending.told_to_stop_by != 0 && !ending.oom ? 128 + ending.told_to_stop_by : ending.status;
 }
 
 class Run {
@@ -209,11 +188,11 @@ constexpr Option kRunOptions[] = {
     {"user", 0, "user[:group]", "Run as this user of the image."},
     {"workdir", 0, "path", "Start in this directory."},
     {"timeout", 't', "duration", "Stop it after so many seconds, or 1h30m."},
-    {"cpu", 0, "millicores", "Its share of contended processors; 1000 is one."},
-    {"cpu-limit", 0, "millicores", "Never more than this."},
-    {"memory", 0, "MB", "Memory that is its own; also the limit, unless --memory-limit is given."},
-    {"memory-limit", 0, "MB", "Beyond this it is killed."},
-    {"pids-limit", 0, "n", "At most so many processes and threads."},
+    kCpuOption,
+    kCpuLimitOption,
+    kMemoryOption,
+    kMemoryLimitOption,
+    kPidsLimitOption,
     {"volume", 0, "host-or-name:path[:ro]", "Mount a directory or file of the host, or a volume of the app.", true},
     {"use-service-volume", 0, {}, "Also mount the service's volumeOptions."},
     {"read-only", 0, {}, "Mount the root file system read-only."},

@@ -29,6 +29,7 @@ struct pollfd;
 struct msghdr;
 struct rlimit64;
 struct timespec;
+struct itimerspec;
 struct iovec;
 struct epoll_event;
 struct itimerspec;

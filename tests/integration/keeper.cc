@@ -100,6 +100,7 @@ Test(keeper, loses_and_doubles_no_byte_over_hundreds_of_segments_that_somebody_f
   const std::string lines = numbered_lines(0, 300'000);
   Kept kept(box, {.payload =
                       [&] {
+                        fcntl(1, F_SETPIPE_SZ, 4096);  // a record is a read, and a read no more than the pipe holds
                         for (std::size_t at = 0; at < lines.size(); at += 700)
                           say(std::string_view(lines).substr(at, 700));
                         return 0;

@@ -105,6 +105,10 @@ Result<> add_processes(int dir, std::vector<int>& pids, int depth) {
       at = std::from_chars(at, end, pid).ptr;
       pids.push_back(pid);
     }
+  // A directory has two links and one for each directory in it, here too: fs/kernfs/inode.c, kernfs_refresh_inode. Most
+  // containers have no groups of their own, and to find none by a listing means to look at fifty files.
+  struct stat st {};
+  if (sys::newfstatat(dir, "", &st, AT_EMPTY_PATH) < 0 || st.st_nlink <= 2) return ok();
   if (depth == kDeepest) return invalid("cgroups are nested too deep");
   const Result<std::vector<std::string>> below = groups_below(dir);
   if (!below) return is_gone(-below.error().code) ? ok() : Result<>(below.error());
@@ -181,9 +185,9 @@ Result<> Cgroup::set(const Setting& setting) const {
   return ok();
 }
 
-Result<std::vector<int>> Cgroup::processes() const {
+Result<std::vector<int>> processes(GroupFiles group) {
   std::vector<int> pids;
-  TRY(add_processes(dir_.get(), pids, 0), "listing the processes of ", path_);
+  TRY(add_processes(group.directory, pids, 0), "listing the processes of ", group.path);
   return pids;
 }
 

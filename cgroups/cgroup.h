@@ -18,6 +18,15 @@ namespace convox::cgroups {
 
 using std::chrono::milliseconds;
 
+// Where the files of a group are read: its directory, and its path for messages. Owns nothing.
+struct GroupFiles {
+  int directory = -1;
+  std::string_view path;
+};
+
+// Pids in the group and all below it, as the caller's PID namespace sees them (0: not in it).
+Result<std::vector<int>> processes(GroupFiles group);
+
 // One cgroup, for instance convox/1f2e3d4c5b6a. Invariant: `fd()` is a directory of cgroup2 below the hierarchy's root.
 // Destruction closes the descriptors and changes nothing in the kernel; only remove() does.
 class Cgroup {
@@ -36,10 +45,10 @@ class Cgroup {
   // For clone_args.cgroup with CLONE_INTO_CGROUP: the child never runs outside its limits.  clone(2)
   [[nodiscard]] int fd() const { return dir_.get(); }
   [[nodiscard]] const std::string& path() const { return path_; }
+  operator GroupFiles() const { return {dir_.get(), path_}; }  // NOLINT: a group has the files of one
 
   Result<> set(const Setting& setting) const;
-  // Pids in this group and all below it, as the caller's PID namespace sees them (0: not in it).
-  [[nodiscard]] Result<std::vector<int>> processes() const;
+  [[nodiscard]] Result<std::vector<int>> processes() const { return cgroups::processes(*this); }
 
   // SIGKILL to everything in the group and below, also to what is being forked at this moment.  cgroup.kill, Linux 5.14
   Result<> kill() const;

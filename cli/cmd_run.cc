@@ -8,6 +8,7 @@
 #include "cli/cmd_run_detached.h"
 #include "cli/ending_view.h"
 #include "cli/explain_view.h"
+#include "cli/limit_flags.h"
 #include "cli/output.h"
 #include "cli/run_config.h"
 #include "cli/shell_words.h"
@@ -187,11 +188,11 @@ constexpr Option kRunOptions[] = {
     {"user", 0, "user[:group]", "Run as this user of the image."},
     {"workdir", 0, "path", "Start in this directory."},
     {"timeout", 't', "duration", "Stop it after so many seconds, or 1h30m."},
-    {"cpu", 0, "millicores", "Its share of contended processors; 1000 is one."},
-    {"cpu-limit", 0, "millicores", "Never more than this."},
-    {"memory", 0, "MB", "Memory that is its own; also the limit, unless --memory-limit is given."},
-    {"memory-limit", 0, "MB", "Beyond this it is killed."},
-    {"pids-limit", 0, "n", "At most so many processes and threads."},
+    kCpuOption,
+    kCpuLimitOption,
+    kMemoryOption,
+    kMemoryLimitOption,
+    kPidsLimitOption,
     {"volume", 0, "host-or-name:path[:ro]", "Mount a directory or file of the host, or a volume of the app.", true},
     {"use-service-volume", 0, {}, "Also mount the service's volumeOptions."},
     {"read-only", 0, {}, "Mount the root file system read-only."},

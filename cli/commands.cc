@@ -5,17 +5,25 @@
 
 #include "cli/cmd_apps.h"
 #include "cli/cmd_builds.h"
+#include "cli/cmd_cp.h"
 #include "cli/cmd_deploy.h"
+#include "cli/cmd_diff.h"
 #include "cli/cmd_doctor.h"
 #include "cli/cmd_env.h"
 #include "cli/cmd_exec.h"
 #include "cli/cmd_help.h"
+#include "cli/cmd_inspect.h"
 #include "cli/cmd_logs.h"
+#include "cli/cmd_pause.h"
+#include "cli/cmd_ps.h"
+#include "cli/cmd_ps_end.h"
 #include "cli/cmd_ps_stop.h"
 #include "cli/cmd_releases.h"
 #include "cli/cmd_run.h"
 #include "cli/cmd_run_detached.h"
 #include "cli/cmd_services.h"
+#include "cli/cmd_stats.h"
+#include "cli/cmd_update.h"
 
 namespace convox::cli {
 namespace {
@@ -31,7 +39,9 @@ constexpr const Command* kCommands[] = {
     &kBuildsImportImage,
     &kBuildsInfo,
     &kBuildsLogs,
+    &kCp,
     &kDeploy,
+    &kDiff,
     &kDoctor,
     &kEnv,
     &kEnvGet,
@@ -40,24 +50,36 @@ constexpr const Command* kCommands[] = {
     &kExec,
     &kGc,
     &kHelp,
+    &kInspect,
     &kLogs,
+    &kPause,
+    &kPs,
+    &kPsInfo,
+    &kPsRemove,
     &kPsStop,
+    &kPsWait,
+    &kRackPs,
     &kReleases,
     &kReleasesInfo,
     &kReleasesManifest,
     &kReleasesPromote,
     &kReleasesRollback,
+    &kResume,
     &kRun,
     &kServices,
+    &kStats,
+    &kTop,
+    &kUpdate,
     &kVersion,
 };
 
 constexpr std::string_view kCloudCommands[] = {
-    "auth",         "budget",        "certs",        "cloud",          "console",         "cost",
-    "deploy-debug", "instances",     "letsencrypt",  "login",          "logout",          "machines",
-    "racks",        "runtimes",      "ssl",          "switch",         "telemetry",       "update",
-    "workflows",    "rack access",   "rack install", "rack karpenter", "rack kubeconfig", "rack mv",
-    "rack params",  "rack runtimes", "rack scale",   "rack sync",      "rack uninstall",  "rack update",
+    "auth",           "budget",          "certs",          "cloud",       "console",
+    "cost",           "deploy-debug",    "instances",      "letsencrypt", "login",
+    "logout",         "machines",        "racks",          "runtimes",    "ssl",
+    "switch",         "telemetry",       "workflows",      "rack access", "rack install",
+    "rack karpenter", "rack kubeconfig", "rack mv",        "rack params", "rack runtimes",
+    "rack scale",     "rack sync",       "rack uninstall", "rack update",
 };
 
 bool starts_with(std::span<const std::string> words, std::string_view name) {

@@ -6,9 +6,10 @@
 #include <algorithm>
 #include <charconv>
 
+#include "cli/limit_flags.h"
 #include "cli/process_flags.h"
+#include "cli/shell_words.h"
 #include "cli/signal_names.h"
-#include "cli/sizes.h"
 #include "cli/times.h"
 #include "runtime/base/fs.h"
 #include "runtime/launch_plan.h"
@@ -44,7 +45,7 @@ class Maker {
     TRY(set_user());
     TRY(set_namespaces());
     TRY(set_capabilities());
-    TRY(set_limits());
+    want_.limits = TRY(limits_of(flags_));
     TRY(set_volumes());
     TRY(set_directory(want_, flags_, image_.working_dir.empty() ? "/" : image_.working_dir));
     if (!image_.stop_signal.empty()) out_.stop_signal = TRY(parse_signal(image_.stop_signal), "the image's StopSignal");
@@ -113,32 +114,6 @@ class Maker {
       out_.warnings.emplace_back("with SYS_ADMIN the container can undo the masks and mount flags of its own view");
     if (security.allow_privilege_escalation.value_or(false)) want_.no_new_privileges = false;
     if (security.seccomp_profile == "Unconfined") want_.seccomp = false;
-    return ok();
-  }
-
-  Result<std::optional<std::uint64_t>> amount(const char* flag) {
-    const auto number = TRY(flags_.number(flag));
-    if (number && *number <= 0) return invalid(cat("--", flag, " must be larger than 0"));
-    return number ? std::optional<std::uint64_t>(static_cast<std::uint64_t>(*number)) : std::nullopt;
-  }
-  Result<std::optional<std::uint64_t>> bytes(const char* flag) {
-    const auto text = flags_.value(flag);
-    if (!text) return std::optional<std::uint64_t>();
-    const std::int64_t size = TRY(parse_size(*text), "--", flag);
-    if (size <= 0) return invalid(cat("--", flag, " must be larger than 0"));
-    return std::optional<std::uint64_t>(static_cast<std::uint64_t>(size));
-  }
-
-  Result<> set_limits() {
-    cgroups::Limits& limits = want_.limits;
-    if (const auto cpu = TRY(amount("cpu"))) limits.cpu_weight = cgroups::cpu_weight(*cpu);
-    if (const auto cpu = TRY(amount("cpu-limit"))) limits.cpu_max = cgroups::cpu_max(*cpu);
-    limits.memory_low = TRY(bytes("memory"));
-    limits.memory_max = TRY(bytes("memory-limit"));
-    if (limits.memory_max && limits.memory_low && *limits.memory_max < *limits.memory_low)
-      return invalid("memory limit can not be less memory request");
-    if (!limits.memory_max) limits.memory_max = limits.memory_low;
-    limits.pids_max = TRY(amount("pids-limit"));
     return ok();
   }
 

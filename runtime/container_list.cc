@@ -25,23 +25,45 @@ std::optional<Listed> running_of_service(const std::vector<Listed>& all, std::st
   return oldest ? std::optional(*oldest) : std::nullopt;
 }
 
-}  // namespace
-
-Result<std::vector<Listed>> list_containers(const Containers& containers, std::vector<std::string>* broken) {
+struct List {
   using Place = Containers::Place;
   std::vector<Listed> all;
+  std::vector<std::string> broken;
   std::vector<std::size_t> unsettled;
-  TRY(containers.each([&](const std::string& id, Result<Record> record, Place place) {
+
+  void add(const std::string& id, Result<Record> record, Place place) {
     if (!record) {
-      if (broken) broken->push_back(id);
+      broken.push_back(id);
     } else if (place != Place::kLeft) {  // what is left is reaped, not shown
       if (place == Place::kKept && record->phase != Phase::kStopped) unsettled.push_back(all.size());
       all.push_back({std::move(*record), place == Place::kHeld});
     }
-  }));
-  for (const std::size_t i : unsettled) TRY(containers.settle(all[i].record));
-  std::ranges::sort(all, is_before);
-  return all;
+  }
+
+  Result<std::vector<Listed>> settled(const Containers& containers) && {
+    for (const std::size_t i : unsettled) TRY(containers.settle(all[i].record));
+    std::ranges::sort(all, is_before);
+    return std::move(all);
+  }
+};
+
+}  // namespace
+
+Result<std::vector<Listed>> list_containers(const Containers& containers, std::vector<std::string>* broken) {
+  List list;
+  TRY(containers.each([&](const auto& id, auto record, auto place) { list.add(id, std::move(record), place); }));
+  if (broken) *broken = list.broken;
+  return std::move(list).settled(containers);
+}
+
+Result<Survey> survey_containers(const Containers& containers, const cgroups::Hierarchy& hierarchy) {
+  List list;
+  Survey survey;
+  survey.reaped = TRY(containers.survey(
+      hierarchy, [&](const auto& id, auto record, auto place) { list.add(id, std::move(record), place); }));
+  survey.broken = std::move(list.broken);
+  survey.all = TRY(std::move(list).settled(containers));
+  return survey;
 }
 
 Result<Listed> find_container(const std::vector<Listed>& all, std::string_view text,

@@ -11,6 +11,7 @@
 
 #include "cgroups/cgroup.h"
 #include "runtime/base/fs.h"
+#include "runtime/base/words.h"
 #include "runtime/config_record.h"
 #include "runtime/ending.h"
 #include "runtime/exec_group.h"
@@ -49,6 +50,14 @@ Result<std::optional<Record>> read_record(int directory) {
   return std::optional<Record>(TRY(parse_record(*text)));
 }
 
+void show(const Containers::See& see, const std::string& id, Result<std::optional<Record>> record,
+          Containers::Place place) {
+  if (!record)
+    see(id, std::move(record).error(), place);
+  else if (*record)
+    see(id, std::move(**record), place);
+}
+
 Result<> dispose_cgroup(const std::string& id, const cgroups::Hierarchy& hierarchy) {
   auto group = cgroups::Cgroup::open(hierarchy, cat("convox/", id));
   if (!group) return group.error().kind == Error::Kind::kNotFound ? ok() : Result<>(std::move(group).error());
@@ -72,20 +81,28 @@ Result<UniqueFd> Containers::filter_cache() const { return fs::make_and_open_dir
 Result<UniqueFd> Containers::exec_groups() const { return fs::make_and_open_directory(run_.get(), "exec", 0700); }
 
 Result<std::optional<Claim>> Containers::try_claim(const std::string& id) const {
+  UniqueFd held;
+  return try_claim(id, held);
+}
+
+Result<std::optional<Claim>> Containers::try_claim(const std::string& id, UniqueFd& held) const {
   auto directory = fs::open_beneath(containers_.get(), id, O_RDONLY | O_DIRECTORY);
   if (!directory) {
     if (directory.error().code == ENOENT) return std::optional<Claim>();
     return std::move(directory).error();
   }
   const long locked = sys::flock(directory->get(), LOCK_EX | LOCK_NB);
-  if (locked == -EWOULDBLOCK) return std::optional<Claim>();
+  if (locked == -EWOULDBLOCK) {
+    held = std::move(*directory);
+    return std::optional<Claim>();
+  }
   TRY(check(locked, "flock", id));
   // Between open and flock another process may have removed it: then what we locked is a directory without a name.
-  struct stat held {
+  struct stat locked_one {
   }, named{};
-  TRY(check(sys::newfstatat(directory->get(), "", &held, AT_EMPTY_PATH), "stat", id));
+  TRY(check(sys::newfstatat(directory->get(), "", &locked_one, AT_EMPTY_PATH), "stat", id));
   const long there = sys::newfstatat(containers_.get(), id.c_str(), &named, AT_SYMLINK_NOFOLLOW);
-  if (there == -ENOENT || (there == 0 && held.st_ino != named.st_ino)) return std::optional<Claim>();
+  if (there == -ENOENT || (there == 0 && locked_one.st_ino != named.st_ino)) return std::optional<Claim>();
   TRY(check(there, "stat", id));
   return std::optional<Claim>(Claim{id, std::move(*directory)});
 }
@@ -114,6 +131,11 @@ Result<> Containers::write(const Claim& claim, const Record& record) const {
 Result<> Containers::write(const Claim& claim, const ContainerConfig& config) const {
   const UniqueFd file = TRY(fs::open_beneath(claim.directory.get(), kConfigName, O_WRONLY | O_CREAT | O_TRUNC, 0600));
   return fs::write_all(file.get(), print(config), kConfigName);
+}
+
+Result<> Containers::rewrite(const std::string& id, const ContainerConfig& config) const {
+  const UniqueFd own = TRY(directory(id));
+  return fs::replace(own.get(), kConfigName, print(config), 0600, fs::Durable::kNo);
 }
 
 Result<UniqueFd> Containers::directory(const std::string& id) const {
@@ -151,14 +173,16 @@ Result<std::uint32_t> Containers::lease_ids(const Claim& claim) const {
   return invalid("all ranges of host ids are leased");
 }
 
-Result<std::uint32_t> Containers::leased_ids(const std::string& id) const {
+Result<std::optional<std::uint32_t>> Containers::leased_ids(const std::string& id) const {
   const UniqueFd own = TRY(directory(id));
-  char name[16] = {};
-  const long size = TRY(check(sys::readlinkat(own.get(), "ids", name, sizeof name - 1), "readlink", "ids"));
-  std::uint32_t n = 0;
-  const auto [end, error] = std::from_chars(name, name + size, n);
-  if (error != std::errc() || end != name + size || n >= kMostLeases) return invalid(cat("a lease named ", name));
-  return kFirstHostId + n * kIdsEach;
+  char name[16] = {}, holder[64] = {};
+  const long named = sys::readlinkat(own.get(), "ids", name, sizeof name - 1);
+  if (named == -ENOENT) return std::optional<std::uint32_t>();
+  TRY(check(named, "readlink", "ids"));
+  TRY(check(sys::readlinkat(ids_.get(), name, holder, sizeof holder - 1), "readlink", cat(run_path_, "/ids/", name)));
+  const auto n = number(name);
+  if (holder != id || !n) return invalid(cat("container ", id, ": its lease of host ids, ", name, ", is not its own"));
+  return std::optional<std::uint32_t>(static_cast<std::uint32_t>(kFirstHostId + *n * kIdsEach));
 }
 
 Result<> Containers::release_ids(const Claim& claim) const {
@@ -286,28 +310,36 @@ Result<std::optional<Record>> Containers::left_by(const Claim& claim) const {
 }
 
 Result<Containers::Reaped> Containers::reap(const cgroups::Hierarchy& hierarchy) const {
+  return survey(hierarchy, nullptr);
+}
+
+Result<Containers::Reaped> Containers::survey(const cgroups::Hierarchy& hierarchy, const See& see) const {
   Reaped reaped;
   FirstError note;
+  std::vector<std::string> present;  // those that keep their run directory
   const UniqueFd execs = TRY(exec_groups());
   note(end_abandoned(execs.get(), hierarchy));
   for (const std::string& id : TRY(fs::list(containers_.get()))) {
-    auto claim = try_claim(id);
-    if (!claim) {
-      note(std::move(claim).error());
+    UniqueFd held;
+    auto claim = try_claim(id, held);
+    if (claim && !*claim) {  // its supervisor lives, or it is gone
+      if (held) present.push_back(id);
+      if (held && see) show(see, id, read_record(held.get()), Place::kHeld);
       continue;
     }
-    if (!*claim) continue;  // its supervisor lives
-    auto kept = left_by(**claim);
-    if (!kept) {
-      note(std::move(kept).error().under(cat("container ", id)));
-      continue;
-    }
-    auto disposed = dispose(**claim, hierarchy, *kept ? &**kept : nullptr);
+    Result<> disposed = claim ? dispose_of_left(**claim, hierarchy) : Result<>(std::move(claim).error());
     reaped.count += disposed.has_value();
+    if (!disposed) present.push_back(id);
     note(std::move(disposed));
   }
+  if (see) TRY(each_kept(present, see));
   if (auto result = std::move(note).result(); !result) reaped.error = std::move(result).error();
   return reaped;
+}
+
+Result<> Containers::dispose_of_left(const Claim& claim, const cgroups::Hierarchy& hierarchy) const {
+  const auto kept = TRY(left_by(claim), "container ", claim.id);
+  return dispose(claim, hierarchy, kept ? &*kept : nullptr);
 }
 
 Result<Containers::Reaped> Containers::sweep_storage(bool kept) const {
@@ -332,27 +364,36 @@ Result<Containers::Reaped> Containers::sweep_storage(bool kept) const {
   return swept;
 }
 
-Result<> Containers::each(
-    const std::function<void(const std::string& id, Result<Record> record, Place place)>& see) const {
-  const UniqueFd storage = TRY(store_.containers());
+Result<> Containers::each(const See& see) const {
   const std::vector<std::string> running = TRY(fs::list(containers_.get()));
-  const auto look = [&](int parent, const std::string& id, Place place) {
-    auto own = fs::open_beneath(parent, id, O_RDONLY | O_DIRECTORY);
+  for (const std::string& id : running) {
+    const auto own = directory(id);
     if (!own) {
-      if (own.error().code != ENOENT) see(id, std::move(own).error(), place);
-      return;  // gone since
+      if (own.error().code != ENOENT) see(id, own.error(), Place::kLeft);
+      continue;  // gone since
     }
-    if (place == Place::kLeft && sys::flock(own->get(), LOCK_SH | LOCK_NB) == -EWOULDBLOCK) place = Place::kHeld;
-    auto record = read_record(own->get());
-    if (!record)
-      see(id, std::move(record).error(), place);
-    else if (*record)
-      see(id, std::move(**record), place);
-  };
-  for (const std::string& id : running) look(containers_.get(), id, Place::kLeft);
-  for (const std::string& id : TRY(fs::list(storage.get())))
-    if (!std::binary_search(running.begin(), running.end(), id)) look(storage.get(), id, Place::kKept);
+    const bool held = sys::flock(own->get(), LOCK_SH | LOCK_NB) == -EWOULDBLOCK;
+    show(see, id, read_record(own->get()), held ? Place::kHeld : Place::kLeft);
+  }
+  return each_kept(running, see);
+}
+
+Result<> Containers::each_kept(const std::vector<std::string>& not_these, const See& see) const {
+  const UniqueFd all = TRY(store_.containers());
+  for (const std::string& id : TRY(fs::list(all.get())))
+    if (!std::binary_search(not_these.begin(), not_these.end(), id)) show(see, id, kept_record(id), Place::kKept);
   return ok();
+}
+
+Result<bool> Containers::remove_kept(const std::string& id) const {
+  const UniqueFd all = TRY(store_.containers());
+  const auto own = storage(id);
+  if (!own && own.error().code == ENOENT) return false;
+  if (!own) return own.error();
+  if (sys::flock(own->get(), LOCK_EX | LOCK_NB) < 0) return false;
+  if (sys::faccessat2(containers_.get(), id.c_str(), F_OK, 0) == 0) return false;
+  TRY(fs::remove_tree(all.get(), id), "removing container ", id);
+  return true;
 }
 
 Result<std::vector<Record>> Containers::list() const {

@@ -56,15 +56,16 @@ class Containers {
   [[nodiscard]] Result<Claim> adopt(const std::string& id, int fd) const;
   // Takes the claim of one that nobody holds; nothing if somebody does, or if it is gone.
   [[nodiscard]] Result<std::optional<Claim>> try_claim(const std::string& id) const;
+  // For a change while it runs, whose claim somebody else has: replaced as a whole.
+  [[nodiscard]] Result<> rewrite(const std::string& id, const ContainerConfig& config) const;
   // What config.json of a container says.
   [[nodiscard]] Result<ContainerConfig> config(const std::string& id) const;
 
   // The first host id of a range of kIdsEach that no other container has and that /etc/subuid and /etc/subgid give to
   // nobody.
   [[nodiscard]] Result<std::uint32_t> lease_ids(const Claim& claim) const;
-
-  // The first host id of the range that container `id` has leased.
-  [[nodiscard]] Result<std::uint32_t> leased_ids(const std::string& id) const;
+  // The first of those of a container that has them: one with a user namespace.
+  [[nodiscard]] Result<std::optional<std::uint32_t>> leased_ids(const std::string& id) const;
 
   // Ends and removes everything of the container: processes, cgroup, lease, storage, record. Stops where processes will
   // not end, since all else is theirs as long as they live. May be repeated. With `kept` its storage stays, with that
@@ -104,8 +105,14 @@ class Containers {
     kLeft,  // nobody does: to be reaped
     kKept,  // only its storage is there
   };
-  [[nodiscard]] Result<> each(
-      const std::function<void(const std::string& id, Result<Record> record, Place place)>& see) const;
+  using See = std::function<void(const std::string& id, Result<Record> record, Place place)>;
+  [[nodiscard]] Result<> each(const See& see) const;
+  // `reap` and `each` in one walk, so that who lists a thousand containers opens each of them once. What cannot be
+  // reaped is not seen.
+  [[nodiscard]] Result<Reaped> survey(const cgroups::Hierarchy& hierarchy, const See& see) const;
+
+  // Removes the files and the record of one that has ended and was kept. False: it is in use, or gone.
+  [[nodiscard]] Result<bool> remove_kept(const std::string& id) const;
 
   // Of all containers, kept ones too. A record that cannot be read is an error: gc would take its layers away.
   [[nodiscard]] Result<std::vector<Record>> list() const;
@@ -124,6 +131,10 @@ class Containers {
         containers_(std::move(containers)),
         ids_(std::move(ids)),
         store_(std::move(store)) {}
+  // If somebody else holds it, `held` is its directory.
+  [[nodiscard]] Result<std::optional<Claim>> try_claim(const std::string& id, UniqueFd& held) const;
+  [[nodiscard]] Result<> each_kept(const std::vector<std::string>& not_these, const See& see) const;
+  [[nodiscard]] Result<> dispose_of_left(const Claim& claim, const cgroups::Hierarchy& hierarchy) const;
   [[nodiscard]] Result<std::optional<Record>> left_by(const Claim& claim) const;
   [[nodiscard]] Result<> release_ids(const Claim& claim) const;
   [[nodiscard]] Result<> remove_storage(const std::string& id) const;

@@ -24,12 +24,18 @@ Result<> prepare_exit(int storage) {
   return fs::write_all(file.get(), {reinterpret_cast<const char*>(&none), sizeof none}, kExitName);
 }
 
+Result<UniqueFd> open_exit(int storage) { return fs::open_beneath(storage, kExitName, O_RDONLY); }
+
 Result<std::optional<log::Exit>> read_exit(int storage) {
-  const auto file = fs::open_beneath(storage, kExitName, O_RDONLY);
+  const auto file = open_exit(storage);
   if (!file && file.error().code == ENOENT) return std::optional<log::Exit>();
   if (!file) return file.error();
+  return exit_in(*file);
+}
+
+Result<std::optional<log::Exit>> exit_in(const UniqueFd& file) {
   log::Exit exit;
-  const long got = TRY(check(sys::pread(file->get(), &exit, sizeof exit, 0), "pread", kExitName));
+  const long got = TRY(check(sys::pread(file.get(), &exit, sizeof exit, 0), "pread", kExitName));
   if (got != sizeof exit || exit.magic != log::kExitMagic) return std::optional<log::Exit>();
   return std::optional(exit);
 }

@@ -8,6 +8,7 @@
 #include <string_view>
 
 #include "runtime/base/result.h"
+#include "runtime/base/unique_fd.h"
 #include "runtime/keeper/log_format.h"
 #include "runtime/record.h"
 
@@ -17,6 +18,10 @@ namespace convox::runtime {
 Result<> prepare_exit(int storage);
 // Nothing if no payload has ended since.
 Result<std::optional<log::Exit>> read_exit(int storage);
+
+// The file itself, for who wants to know the end of a container whose files go with it; ENOENT if it has none.
+Result<UniqueFd> open_exit(int storage);
+Result<std::optional<log::Exit>> exit_in(const UniqueFd& file);
 
 // The record of a container whose payload has ended: with what `exit` says, or, without one, with an unknown status
 // because the keeper was killed.

@@ -101,7 +101,8 @@ Result<LaunchPlan> plan_launch(ContainerConfig config, const Host& host, std::st
     limit_memory = LimitMemory{*memory};
     settings.erase(memory);
   }
-  plan.before.emplace_back(MakeCgroup{cat("convox/", config.id), cgroups::needed(limits), std::move(settings)});
+  plan.before.emplace_back(
+      MakeCgroup{cat("convox/", config.id), cgroups::needed(limits, host.cgroups), std::move(settings)});
   plan.before.emplace_back(OpenStdio{config.terminal});
   plan.before.emplace_back(SealPrograms{host.executable_memfd_flag()});
   plan.before.emplace_back(CloneChild{config.namespaces});

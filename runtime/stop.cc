@@ -1,13 +1,12 @@
 #include "runtime/stop.h"
 
-#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
-#include <sys/inotify.h>
 
 #include <algorithm>
 
 #include "cgroups/cgroup.h"
+#include "runtime/holder.h"
 #include "runtime/signals.h"
 
 namespace convox::runtime {
@@ -30,51 +29,17 @@ class Stopper {
     TRY(std::move(asked));
     // A container may be between two starts, or about to begin one: its record changes under us, until nobody holds it.
     for (;;) {
-      Result<std::optional<Holder>> holder = look();
-      TRY(check_found(holder));
-      if (!*holder) return stopped_;
-      TRY(ask(**holder));
-      TRY(wait(**holder));
+      const std::optional<Holder> holder = TRY(find_holder(containers_, id_));
+      if (!holder) return stopped_;
+      TRY(ask(*holder));
+      TRY(wait(*holder));
     }
   }
 
  private:
-  struct Holder {
-    Record record;
-    UniqueFd claim_holder;  // pidfd of whoever will let go of the claim last
-    UniqueFd payload;       // pidfd, if one runs
-    UniqueFd changes;       // inotify on the container's directory
-  };
-
-  static Result<> check_found(const Result<std::optional<Holder>>& holder) {
-    if (!holder) return holder.error();
-    return ok();
-  }
-
-  // Nothing if nobody holds it any more. The descriptors are opened first and the claim is looked at after that: while
-  // it is held, the pids of the record are those that it names.
-  Result<std::optional<Holder>> look() {
-    Holder holder;
-    auto directory = containers_.directory(id_);
-    if (!directory && directory.error().code == ENOENT) return std::optional<Holder>();
-    if (!directory) return std::move(directory).error();
-    holder.changes = UniqueFd(TRY(check(sys::inotify_init1(IN_CLOEXEC | IN_NONBLOCK), "inotify_init1", "")));
-    const std::string path = cat("/proc/self/fd/", directory->get());
-    TRY(check(sys::inotify_add_watch(holder.changes.get(), path.c_str(), IN_MOVED_TO | IN_DELETE_SELF | IN_ONLYDIR),
-              "inotify_add_watch", id_));
-    auto record = containers_.peek(id_);
-    if (!record) return std::move(record).error();
-    if (*record) holder.record = std::move(**record);
-    const int pid = holder.record.minder ? holder.record.minder : holder.record.holder;
-    if (pid > 0) holder.claim_holder = UniqueFd(sys::pidfd_open(pid, 0));
-    if (holder.record.phase == Phase::kRunning) holder.payload = UniqueFd(sys::pidfd_open(holder.record.pid, 0));
-    if (TRY(containers_.try_claim(id_))) return std::optional<Holder>();
-    return std::optional(std::move(holder));
-  }
-
   Result<> ask(const Holder& holder) {
     if (holder.record.phase == Phase::kWaiting) {  // its minder sleeps; woken, it sees that it is to stop
-      if (holder.claim_holder) sys::pidfd_send_signal(holder.claim_holder.get(), SIGTERM);
+      if (holder.process) sys::pidfd_send_signal(holder.process.get(), SIGTERM);
       return ok();
     }
     if (!holder.payload || holder.record.pid == asked_) return ok();
@@ -101,7 +66,7 @@ class Stopper {
   Result<> wait(const Holder& holder) {
     for (;;) {
       pollfd fds[3] = {{holder.changes.get(), POLLIN, 0},
-                       {holder.claim_holder ? holder.claim_holder.get() : -1, POLLIN, 0},
+                       {holder.process ? holder.process.get() : -1, POLLIN, 0},
                        {signals_, POLLIN, 0}};
       const auto left = std::chrono::ceil<std::chrono::milliseconds>(
           std::max<Clock::duration>(deadline_.value_or(Clock::now() + kDying) - Clock::now(), 0ms));

@@ -29,6 +29,7 @@ struct pollfd;
 struct msghdr;
 struct rlimit64;
 struct timespec;
+struct itimerspec;
 struct iovec;
 struct epoll_event;
 struct itimerspec;
@@ -339,6 +340,13 @@ inline long rt_sigprocmask(int how, const unsigned long* set, unsigned long* old
 inline long rt_sigtimedwait(const unsigned long* set, void* info, struct timespec* timeout) noexcept {
   return call("rt_sigtimedwait", __NR_rt_sigtimedwait, set, info, timeout, 8);
 }
+inline long inotify_init1(int flags) noexcept { return call("inotify_init1", __NR_inotify_init1, flags); }
+inline long inotify_add_watch(int fd, const char* path, unsigned mask) noexcept {
+  return call("inotify_add_watch", __NR_inotify_add_watch, fd, path, mask);
+}
+inline long inotify_rm_watch(int fd, int watch) noexcept {
+  return call("inotify_rm_watch", __NR_inotify_rm_watch, fd, watch);
+}
 inline long signalfd4(int fd, const unsigned long* mask, int flags) noexcept {
   return call("signalfd4", __NR_signalfd4, fd, mask, 8, flags);
 }
@@ -369,13 +377,6 @@ inline long sendmsg(int fd, const struct msghdr* message, int flags) noexcept {
 }
 inline long recvmsg(int fd, struct msghdr* message, int flags) noexcept {
   return call("recvmsg", __NR_recvmsg, fd, message, flags);
-}
-inline long inotify_init1(int flags) noexcept { return call("inotify_init1", __NR_inotify_init1, flags); }
-inline long inotify_add_watch(int fd, const char* path, unsigned events) noexcept {
-  return call("inotify_add_watch", __NR_inotify_add_watch, fd, path, events);
-}
-inline long inotify_rm_watch(int fd, int watch) noexcept {
-  return call("inotify_rm_watch", __NR_inotify_rm_watch, fd, watch);
 }
 inline long clock_gettime(int clock, struct timespec* into) noexcept {
   return call("clock_gettime", __NR_clock_gettime, clock, into);

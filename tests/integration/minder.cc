@@ -1,11 +1,14 @@
-// Does convox come back when a keeper has ended, and does nothing stay behind a client of `exec` that died?
+// Does convox come back when a keeper has ended, does nothing stay behind a client of `exec` that died, and does
+// neither begin with a plan that is damaged?
 #include <fcntl.h>
 #include <signal.h>
+#include <string.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "runtime/base/cat.h"
+#include "runtime/keeper_plan.h"
 #include "tests/support/keeper.h"
 #include "tests/support/needs.h"
 
@@ -97,4 +100,37 @@ Test(watcher, kills_what_a_dead_client_left) {
   int status = 0;
   cr_assert(waitpid(watcher, &status, 0) == watcher && status == 0);
   cr_assert(waitpid(left, &status, 0) == left && WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
+}
+
+Test(keeper_plan, that_is_not_one_starts_nothing) {
+  REQUIRE(Root);
+  constexpr int kNotOurs = 126, kFailed = 125;
+  keeper::Plan plan{.mode = keeper::Mode::kMind};
+  plan.mind.program = 0;
+  const std::string good = runtime::print(plan, {"sh"}, {"A=b"});
+  cr_expect(status_with(good, false) == kNotOurs, "not sealed");
+  for (std::size_t size = 0; size < good.size(); size += 8)
+    cr_assert(status_with(good.substr(0, size)) == kNotOurs, "cut at %zu", size);
+  const auto damaged = [&](auto change) {
+    keeper::Plan bad;
+    memcpy(&bad, good.data(), sizeof bad);
+    change(bad);
+    return status_with(cat(std::string(reinterpret_cast<const char*>(&bad), sizeof bad), good.substr(sizeof bad)));
+  };
+  cr_expect(damaged([](keeper::Plan& bad) { bad.magic ^= 1; }) == kNotOurs);
+  cr_expect(damaged([](keeper::Plan& bad) { ++bad.version; }) == kNotOurs);
+  cr_expect(damaged([](keeper::Plan& bad) { ++bad.size; }) == kNotOurs);
+  cr_expect(damaged([](keeper::Plan& bad) { bad.mode = static_cast<keeper::Mode>(7); }) == kFailed);
+  cr_expect(damaged([](keeper::Plan& bad) { bad.mind.argc = ~0U; }) == kFailed);
+  cr_expect(damaged([](keeper::Plan& bad) { bad.mind.texts_at = ~0U; }) == kFailed);
+  cr_expect(damaged([](keeper::Plan& bad) { --bad.mind.texts_size; }) == kFailed);
+  for (const keeper::Mode mode : {keeper::Mode::kKeep, keeper::Mode::kWatch}) {
+    const auto as = [&](std::uint32_t at, std::uint32_t size) {
+      return damaged([&](keeper::Plan& bad) { bad.mode = mode, bad.filter = {at, size}; });
+    };
+    cr_expect(as(0, 0) == kFailed);
+    cr_expect(as(~0U, 8) == kFailed);
+    cr_expect(as(8, ~0U) == kFailed);
+    cr_expect(as(0, 64) == kFailed);  // no program
+  }
 }

@@ -30,11 +30,11 @@ int slowness() {
   return factor ? atoi(factor) : 1;
 }
 
-int sealed(const char* name, std::string_view bytes, unsigned mode) {
+int memory_file(const char* name, std::string_view bytes, unsigned mode, bool sealed = true) {
   const int fd = memfd_create(name, MFD_ALLOW_SEALING);
   if (fd < 0 || write(fd, bytes.data(), bytes.size()) != static_cast<ssize_t>(bytes.size())) _exit(121);
   fchmod(fd, mode);
-  if (fcntl(fd, F_ADD_SEALS, F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE) < 0) _exit(122);
+  if (sealed && fcntl(fd, F_ADD_SEALS, F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE) < 0) _exit(122);
   return fd;
 }
 
@@ -87,6 +87,14 @@ struct Outputs {
   _exit(how.payload());
 }
 
+[[noreturn]] void execute_keeper(int plan) {
+  const int image = memory_file("convox-keeper", runtime::keeper_image(), 0111);
+  const std::vector<std::string> words = {"convox:[keeper]", cat(plan)};
+  char* nothing = nullptr;
+  syscall(SYS_execveat, image, "", pointers(words).data(), &nothing, AT_EMPTY_PATH);
+  _exit(124);
+}
+
 }  // namespace
 
 Gate::Gate() { cr_assert(pipe(ends) == 0); }
@@ -119,12 +127,7 @@ void become_keeper(const keeper::Plan& plan, const std::vector<std::string>& arg
                        keep.memory_events, keep.memory_max, keep.claim, keep.exit, keep.logs, keep.segment, keep.ready,
                        plan.mind.keeper, plan.mind.claim, plan.mind.program, plan.watch.client, plan.watch.cgroup_kill})
     if (fd >= 0) fcntl(fd, F_SETFD, 0);
-  const int image = sealed("convox-keeper", runtime::keeper_image(), 0111);
-  const std::string number = cat(sealed("convox-plan", runtime::print(plan, argv, environment), 0400));
-  const std::vector<std::string> words = {"convox:[keeper]", number};
-  char* nothing = nullptr;
-  syscall(SYS_execveat, image, "", pointers(words).data(), &nothing, AT_EMPTY_PATH);
-  _exit(124);
+  execute_keeper(memory_file("convox-plan", runtime::print(plan, argv, environment), 0400));
 }
 
 int start_keeper(const keeper::Plan& plan, const std::vector<std::string>& argv,
@@ -132,6 +135,19 @@ int start_keeper(const keeper::Plan& plan, const std::vector<std::string>& argv,
   const int pid = fork();
   if (pid == 0) become_keeper(plan, argv, environment);
   return pid;
+}
+
+int status_with(std::string_view block, bool sealed) {
+  const int pid = fork();
+  if (pid == 0) execute_keeper(memory_file("convox-plan", block, 0400, sealed));
+  const int pidfd = pidfd_of(pid);
+  pollfd end{pidfd, POLLIN, 0};
+  const bool ended = poll(&end, 1, 5000 * slowness()) == 1;
+  if (!ended) ::kill(pid, SIGKILL);
+  int status = 0;
+  waitpid(pid, &status, 0);
+  close(pidfd);
+  return !ended ? -1 : WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
 }
 
 Kept::Kept(const Sandbox& box, const KeepHow& how) : exit_(box.path() + "/exit") {

@@ -80,7 +80,9 @@ class Kept {
   int status_ = -2;
 };
 
-// Executes the keeper's image with `plan` in a child that holds `kept` open, close-on-exec or not. Its pid.
+// What a keeper ends with that gets these bytes, sealed or not, as its plan; -1 if it goes on living.
+int status_with(std::string_view block, bool sealed = true);
+// Executes the keeper's image with `plan`, in a child or in this process, with all descriptors that the plan names.
 int start_keeper(const keeper::Plan& plan, const std::vector<std::string>& argv = {},
                  const std::vector<std::string>& environment = {});
 [[noreturn]] void become_keeper(const keeper::Plan& plan, const std::vector<std::string>& argv = {},

@@ -34,8 +34,13 @@ class Cgroup {
   // Makes `path` (relative to the hierarchy's root; its last component must not exist yet) and hands the `needed`
   // controllers down to it through every group above.
   static Result<Cgroup> create(const Hierarchy& hierarchy, std::string_view path, Controllers needed);
+  // Makes the group `name` below this one, without controllers of its own. ENOENT or ENODEV if this one is gone.
+  [[nodiscard]] Result<Cgroup> create_below(const std::string& name) const;
   // Kind::kNotFound if there is none.
   static Result<Cgroup> open(const Hierarchy& hierarchy, std::string_view path);
+
+  // A second handle of the same group.
+  [[nodiscard]] Result<Cgroup> again() const;
 
   // For clone_args.cgroup with CLONE_INTO_CGROUP: the child never runs outside its limits.  clone(2)
   [[nodiscard]] int fd() const { return dir_.get(); }
@@ -62,6 +67,7 @@ class Cgroup {
  private:
   Cgroup(UniqueFd parent, UniqueFd dir, std::string path, std::string name)
       : parent_(std::move(parent)), dir_(std::move(dir)), path_(std::move(path)), name_(std::move(name)) {}
+  static Result<Cgroup> opened(UniqueFd parent, std::string path, const std::string& name);
   // Waits until cgroup.events says `event` `value`.
   Result<> wait_event(std::string_view event, std::uint64_t value, milliseconds within) const;
 

@@ -1,14 +1,12 @@
 #include "cli/cmd_run.h"
 
-#include <signal.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <chrono>
 #include <ctime>
 
 #include "cli/app/run_source.h"
 #include "cli/cmd_run_detached.h"
+#include "cli/ending_view.h"
 #include "cli/explain_view.h"
 #include "cli/limit_flags.h"
 #include "cli/output.h"
@@ -18,15 +16,12 @@
 #include "runtime/containers.h"
 #include "runtime/launch.h"
 #include "runtime/security/seccomp.h"
-#include "runtime/stream.h"
 #include "runtime/supervisor.h"
 
 namespace convox::cli {
 namespace {
 
 using Clock = std::chrono::steady_clock;
-
-constexpr int kTimedOut = 124;
 
 Result<app::RunSource> find_source(const Invocation& invocation) {
   app::RunRequest request;
@@ -48,23 +43,6 @@ Result<runtime::LaunchPlan> make_plan(const runtime::ContainerConfig& config, co
   std::string filter;
   if (config.seccomp) filter = TRY(security::filter_program(config.capabilities, filter_cache));
   return runtime::plan_launch(config, host, filter);
-}
-
-// The terminal may be the very thing that stalls; what is left to do, removing the container, must not wait for it.
-void tell(std::string_view what) { runtime::offer(STDERR_FILENO, cat("ERROR: ", what, "\n"), std::chrono::seconds(1)); }
-
-// What became of the container, as an exit status and, where that is not enough, a line.
-int report(const runtime::Ending& ending, const std::string& service) {
-  if (ending.timed_out) {
-    tell(cat(service, " was stopped: it ran longer than --timeout"));
-    return kTimedOut;
-  }
-  if (ending.broken_stream)  // the status stays the command's
-    tell(cat(service, ": its input or output is incomplete: ", describe(ending.broken_stream)));
-  const bool killed = ending.status == 128 + SIGKILL;
-  if (killed && ending.oom) tell(cgroups::describe(ending.oom, service));
-  // Killed because we were told to stop: that signal is the reason, whichever one did it in the end.
-  return killed && ending.told_to_stop_by != 0 && !ending.oom ? 128 + ending.told_to_stop_by : ending.status;
 }
 
 class Run {

@@ -10,6 +10,7 @@
 #include "cli/output.h"
 #include "cli/progress.h"
 #include "cli/shell_words.h"
+#include "cli/text.h"
 #include "cli/times.h"
 #include "runtime/detach.h"
 #include "runtime/ending.h"
@@ -88,7 +89,7 @@ Result<int> run_detached(const Invocation& invocation, const runtime::Containers
   name_host(config);
   runtime::Record record = record_of(config, run, command, boot_id);
   TRY(complete(record, invocation));
-  TRY(progress.begin(cat("Running `", command_line(command), "` on ", service)));
+  TRY(progress.begin(cat("Running `", escaped(command_line(command)), "` on ", service)));
   runtime::Detached detached{containers, host, claim, std::move(config), std::move(record)};
   auto child = runtime::start_detached(detached, signals.fd());
   if (!child) {

@@ -8,7 +8,9 @@
 #include "cli/cmd_deploy.h"
 #include "cli/cmd_doctor.h"
 #include "cli/cmd_env.h"
+#include "cli/cmd_exec.h"
 #include "cli/cmd_help.h"
+#include "cli/cmd_logs.h"
 #include "cli/cmd_pause.h"
 #include "cli/cmd_ps.h"
 #include "cli/cmd_ps_end.h"
@@ -40,8 +42,10 @@ constexpr const Command* kCommands[] = {
     &kEnvGet,
     &kEnvSet,
     &kEnvUnset,
+    &kExec,
     &kGc,
     &kHelp,
+    &kLogs,
     &kPause,
     &kPs,
     &kPsInfo,

@@ -2,14 +2,13 @@
 
 #include <fcntl.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <charconv>
-#include <cstdlib>
 
 #include "cli/limit_flags.h"
 #include "cli/shell_words.h"
+#include "cli/process_flags.h"
 #include "cli/signal_names.h"
 #include "cli/times.h"
 #include "runtime/base/fs.h"
@@ -38,75 +37,30 @@ class Maker {
     want_.read_only_root = flags_.flag("read-only") || service_.security.read_only_root;
     const bool detached = flags_.flag("detach");
     want_.keep = detached || flags_.flag("keep");
-    want_.terminal =
-        detached ? flags_.flag("tty") : runtime::is_terminal(STDIN_FILENO) && runtime::in_foreground(STDIN_FILENO);
+    want_.terminal = detached ? flags_.flag("tty") : user_at_terminal();
     if (want_.terminal) want_.terminal_size = runtime::users_terminal_size();
-    TRY(set_command());
+    const std::vector<std::string> words(flags_.arguments.begin() + 1, flags_.arguments.end());
+    TRY(set_command(want_, flags_.flag("entrypoint", true) ? image_.entrypoint : std::vector<std::string>(), words));
     TRY(set_environment());
     TRY(set_user());
     TRY(set_namespaces());
     TRY(set_capabilities());
     want_.limits = TRY(limits_of(flags_));
     TRY(set_volumes());
-    const auto directory = flags_.value("workdir");
-    want_.directory = directory ? std::string(*directory) : image_.working_dir.empty() ? "/" : image_.working_dir;
-    if (want_.directory[0] != '/') return invalid(cat("--workdir \"", want_.directory, "\" is not an absolute path"));
+    TRY(set_directory(want_, flags_, image_.working_dir.empty() ? "/" : image_.working_dir));
     if (!image_.stop_signal.empty()) out_.stop_signal = TRY(parse_signal(image_.stop_signal), "the image's StopSignal");
     out_.grace = service_.grace;
     return std::move(out_);
   }
 
  private:
-  // One word with blanks or shell characters is a line for a shell, if the image has one; several words are an argv.
-  // They are never joined and cut again: that is how quotes get lost.
-  Result<> set_command() {
-    const std::vector<std::string> words(flags_.arguments.begin() + 1, flags_.arguments.end());
-    const std::vector<std::string> entrypoint =
-        flags_.flag("entrypoint", true) ? image_.entrypoint : std::vector<std::string>();
-    want_.argv = entrypoint;
-    if (words.size() == 1 && needs_shell(words[0])) {
-      want_.split_argv = entrypoint;
-      for (std::string& word : TRY(shell_words(words[0]), "the command")) want_.split_argv.push_back(std::move(word));
-      want_.argv.insert(want_.argv.end(), {"/bin/sh", "-c", words[0]});
-    } else {
-      want_.argv.insert(want_.argv.end(), words.begin(), words.end());
-    }
-    return ok();
-  }
-
-  void put(std::string_view entry) {
-    const std::string_view key = entry.substr(0, entry.find('=') + 1);
-    for (std::string& there : want_.env)
-      if (there.starts_with(key)) {
-        there = entry;
-        return;
-      }
-    want_.env.emplace_back(entry);
-  }
-  void put_if_unset(std::string_view entry) {
-    const std::string_view key = entry.substr(0, entry.find('=') + 1);
-    if (std::none_of(want_.env.begin(), want_.env.end(), [&](const auto& there) { return there.starts_with(key); }))
-      want_.env.emplace_back(entry);
-  }
-
   Result<> set_environment() {
-    for (const std::string& entry : image_.env) put(entry);
-    for (const auto& [key, value] : source_.environment) put(cat(key, "=", value));
-    for (const std::string_view entry : flags_.values("env")) {
-      if (entry.empty() || entry[0] == '=' || entry.find('\0') != std::string_view::npos)
-        return invalid(cat("--env \"", entry, "\" has no name"));
-      if (entry.find('=') != std::string_view::npos) {
-        put(entry);
-      } else if (const char* value = std::getenv(std::string(entry).c_str())) {  // by name: the caller's own value
-        put(cat(entry, "=", value));
-      }
-    }
-    put_if_unset(kDefaultPath);
-    put_if_unset("container=convox");
-    if (want_.terminal) {
-      const char* term = std::getenv("TERM");
-      put_if_unset(cat("TERM=", term ? term : "xterm"));
-    }
+    for (const std::string& entry : image_.env) put(want_.env, entry);
+    for (const auto& [key, value] : source_.environment) put(want_.env, cat(key, "=", value));
+    TRY(put_given(want_.env, flags_));
+    put_if_unset(want_.env, kDefaultPath);
+    put_if_unset(want_.env, "container=convox");
+    if (want_.terminal) put_if_unset(want_.env, callers_term());
     return ok();
   }
 

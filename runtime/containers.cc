@@ -13,6 +13,7 @@
 #include "runtime/base/fs.h"
 #include "runtime/config_record.h"
 #include "runtime/ending.h"
+#include "runtime/exec_group.h"
 #include "runtime/host.h"
 #include "runtime/host_ids.h"
 
@@ -75,6 +76,8 @@ Result<Containers> Containers::open(const std::string& run, rootfs::Store store)
 }
 
 Result<UniqueFd> Containers::filter_cache() const { return fs::make_and_open_directory(run_.get(), "seccomp", 0700); }
+
+Result<UniqueFd> Containers::exec_groups() const { return fs::make_and_open_directory(run_.get(), "exec", 0700); }
 
 Result<std::optional<Claim>> Containers::try_claim(const std::string& id) const {
   UniqueFd held;
@@ -169,6 +172,16 @@ Result<std::uint32_t> Containers::lease_ids(const Claim& claim) const {
   return invalid("all ranges of host ids are leased");
 }
 
+Result<std::uint32_t> Containers::leased_ids(const std::string& id) const {
+  const UniqueFd own = TRY(directory(id));
+  char name[16] = {};
+  const long size = TRY(check(sys::readlinkat(own.get(), "ids", name, sizeof name - 1), "readlink", "ids"));
+  std::uint32_t n = 0;
+  const auto [end, error] = std::from_chars(name, name + size, n);
+  if (error != std::errc() || end != name + size || n >= kMostLeases) return invalid(cat("a lease named ", name));
+  return kFirstHostId + n * kIdsEach;
+}
+
 Result<> Containers::release_ids(const Claim& claim) const {
   char name[16] = {}, holder[64] = {};
   const long named = sys::readlinkat(claim.directory.get(), "ids", name, sizeof name - 1);
@@ -189,6 +202,8 @@ Result<> Containers::dispose(const Claim& claim, const cgroups::Hierarchy& hiera
   TRY(dispose_cgroup(claim.id, hierarchy), doing);
   FirstError note;
   note(release_ids(claim));
+  const auto execs = exec_groups();
+  note(execs ? forget_groups(execs->get(), claim.id) : Result<>(execs.error()));
   note(kept ? keep_storage(claim.id, *kept) : remove_storage(claim.id));
   TRY(std::move(note).result(), doing);
   TRY(fs::remove_tree(containers_.get(), claim.id), doing);
@@ -299,6 +314,8 @@ Result<Containers::Reaped> Containers::survey(const cgroups::Hierarchy& hierarch
   Reaped reaped;
   FirstError note;
   std::vector<std::string> present;  // those that keep their run directory
+  const UniqueFd execs = TRY(exec_groups());
+  note(end_abandoned(execs.get(), hierarchy));
   for (const std::string& id : TRY(fs::list(containers_.get()))) {
     UniqueFd held;
     auto claim = try_claim(id, held);

@@ -3,6 +3,7 @@
 //   RUN/c/<id>/          a container; flock on this directory: its supervisor lives
 //   RUN/c/<id>/state.json, config.json      what is known of it, and what was asked for (record.h, config_record.h)
 //   RUN/c/<id>/ids       a link whose target is the <n> of its lease
+//   RUN/exec/<id>.<hex>  a command that `exec` started in it (exec_group.h)
 //   RUN/ids/<n>          a link whose target is the id of the container that leased host ids 524288 + n * 65536 and the
 //                        65,535 after it
 //   ROOT/containers/<id>/{upper,work}       flock on this directory: in use
@@ -64,6 +65,9 @@ class Containers {
   // nobody.
   [[nodiscard]] Result<std::uint32_t> lease_ids(const Claim& claim) const;
 
+  // The first host id of the range that container `id` has leased.
+  [[nodiscard]] Result<std::uint32_t> leased_ids(const std::string& id) const;
+
   // Ends and removes everything of the container: processes, cgroup, lease, storage, record. Stops where processes will
   // not end, since all else is theirs as long as they live. May be repeated. With `kept` its storage stays, with that
   // record.
@@ -116,6 +120,8 @@ class Containers {
 
   [[nodiscard]] const rootfs::Store& store() const { return store_; }
   [[nodiscard]] const std::string& run_path() const { return run_path_; }
+  // RUN/exec, for exec_group.h.
+  [[nodiscard]] Result<UniqueFd> exec_groups() const;
   // RUN/seccomp, for compiled filters.
   [[nodiscard]] Result<UniqueFd> filter_cache() const;
 

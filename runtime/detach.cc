@@ -121,7 +121,10 @@ Error execute_keeper(const std::string& block, const Host& host, const char* nam
     std::string number = cat(plan.get());
     std::string title = name;
     char* argv[] = {title.data(), number.data(), nullptr};
-    char* envp[] = {nullptr};
+    char* envp[] = {nullptr, nullptr};
+#ifdef CONVOX_FAULTS
+    envp[0] = faults::environment();
+#endif
     TRY(check(sys::execveat(program.get(), "", argv, envp, AT_EMPTY_PATH), "execveat", "the keeper"));
     return ok();
   };
@@ -210,6 +213,9 @@ Result<Child> fork_and_wait(const Host& host, int signals, Deed deed) {
   const int parent = static_cast<int>(sys::getpid());
   Child child = TRY(fork_into(group.fd()));
   if (child.pid == 0) {
+#ifdef CONVOX_FAULTS
+    faults::become(faults::kLauncher);
+#endif
     const Result<> failed = deed(parent, theirs.get());
     send_failure(theirs.get(), failed.error());
     sys::exit_group(1);

@@ -83,21 +83,26 @@ Result<Extent> measure(int directory, std::uint32_t number) {
   return extent;
 }
 
-// A file that a crash left without its head is begun again.
-Result<LogTail> begin(int directory, std::uint32_t number, std::uint32_t oldest, std::uint64_t written) {
-  const std::string name = file_name(number);
-  UniqueFd file = TRY(fs::open_beneath(directory, name, O_WRONLY | O_CREAT | O_TRUNC, 0600));
-  const SegmentHead head{.number = number, .written = written};
-  TRY(fs::write_all(file.get(), {reinterpret_cast<const char*>(&head), sizeof head}, name));
-  return LogTail{std::move(file), number, oldest, sizeof head, written, 0};
+// Begins the segment that `tail` names. A file that a crash left without its head is begun again.
+Result<LogTail> begin(int directory, LogTail tail) {
+  const std::string name = file_name(tail.number);
+  tail.segment = TRY(fs::open_beneath(directory, name, O_WRONLY | O_CREAT | O_TRUNC, 0600));
+  const SegmentHead head{.number = tail.number, .written = tail.written};
+  TRY(fs::write_all(tail.segment.get(), {reinterpret_cast<const char*>(&head), sizeof head}, name));
+  tail.used = sizeof head;
+  return tail;
 }
 
-Result<LogTail> go_on(int directory, std::uint32_t number, std::uint32_t oldest, const Extent& extent) {
-  const std::string name = file_name(number);
-  UniqueFd file = TRY(fs::open_beneath(directory, name, O_WRONLY));
-  TRY(check(sys::ftruncate(file.get(), static_cast<long>(extent.used)), "ftruncate", name));
-  TRY(check(sys::lseek(file.get(), static_cast<long>(extent.used), SEEK_SET), "lseek", name));
-  return LogTail{std::move(file), number, oldest, extent.used, extent.written, extent.last};
+// Opens the segment that `tail` names and cuts off what is not whole.
+Result<LogTail> go_on(int directory, LogTail tail, const Extent& extent) {
+  const std::string name = file_name(tail.number);
+  tail.segment = TRY(fs::open_beneath(directory, name, O_WRONLY));
+  TRY(check(sys::ftruncate(tail.segment.get(), static_cast<long>(extent.used)), "ftruncate", name));
+  TRY(check(sys::lseek(tail.segment.get(), static_cast<long>(extent.used), SEEK_SET), "lseek", name));
+  tail.used = extent.used;
+  tail.written = extent.written;
+  tail.last = std::max(tail.last, extent.last);
+  return tail;
 }
 
 std::int64_t now() {
@@ -106,9 +111,9 @@ std::int64_t now() {
   return std::int64_t{time.tv_sec} * 1'000'000'000 + time.tv_nsec;
 }
 
-// SegmentHead::written of the segment behind one with `used` bytes.
-std::uint64_t behind(std::uint64_t written, std::uint64_t used) {
-  return written + used - std::min(used, std::uint64_t{sizeof(SegmentHead)});
+// SegmentHead::written of the segment behind this one.
+std::uint64_t behind(const Extent& extent) {
+  return extent.written + extent.used - std::min(extent.used, std::uint64_t{sizeof(SegmentHead)});
 }
 
 // ROOT/apps/APP/logs, or ENOENT.
@@ -183,25 +188,27 @@ Result<UniqueFd> open_log_directory(const std::string& root, const std::string& 
 // between the two: then the word is missing, and is put there now.
 Result<LogTail> open_log_tail(int directory) {
   const std::vector<std::uint32_t> all = TRY(segments(directory));
-  if (all.empty()) return begin(directory, 1, 1, 0);
-  const std::uint32_t newest = all.back(), oldest = all.front();
-  std::uint64_t written = 0;  // before the newest
+  if (all.empty()) return begin(directory, {.number = 1, .oldest = 1});
+  LogTail at{.number = all.back(), .oldest = all.front()};
   if (all.size() > 1) {
     const std::uint32_t number = all[all.size() - 2];
     Extent before = TRY(measure(directory, number));
     if (before.used > 0 && !before.continued) {
-      LogTail tail = TRY(go_on(directory, number, oldest, before));
+      LogTail tail = TRY(go_on(directory, {.number = number}, before));
       TRY(append(tail, Kind::kContinued, {}));
       before.used = tail.used;
+      before.last = tail.last;
     }
-    written = behind(before.written, before.used);
+    at.written = behind(before);
+    at.last = before.last;
   }
-  const Extent extent = TRY(measure(directory, newest));
-  if (extent.used == 0) return begin(directory, newest, oldest, written);
-  if (!extent.continued) return go_on(directory, newest, oldest, extent);
-  LogTail next = TRY(begin(directory, newest + 1, oldest, behind(extent.written, extent.used)));
-  next.last = extent.last;
-  return next;
+  const Extent newest = TRY(measure(directory, at.number));
+  if (newest.used == 0) return begin(directory, std::move(at));
+  if (!newest.continued) return go_on(directory, std::move(at), newest);
+  ++at.number;
+  at.last = newest.last;
+  at.written = behind(newest);
+  return begin(directory, std::move(at));
 }
 
 // One write: what a crash or a full disk leaves of it is no whole record, and whoever writes next begins there.

@@ -144,7 +144,7 @@ class Supervisor {
   // Tells it to stop and gives it time, or kills it at once if it would not even notice.
   void request(int signal) {
     if (phase_ > Phase::kStopping) return;
-    if (!answers(running_.pid, signal)) return kill();
+    if (options_.first_process && !answers(running_.pid, signal)) return kill();
     sys::pidfd_send_signal(running_.pidfd.get(), signal);
     if (phase_ == Phase::kRunning) enter(Phase::kStopping, options_.grace);
   }
@@ -192,6 +192,8 @@ class Supervisor {
     ending_.status = info.si_code == CLD_EXITED ? info.si_status : 128 + info.si_status;
     if (running_.cgroup)
       if (auto kills = cgroups::oom_killed(*running_.cgroup)) ending_.oom = *kills;
+    // Processes that it left would go on writing, and this would go on reading.
+    if (!options_.first_process && running_.cgroup) (void)running_.cgroup->kill();
     const bool stopped = ending_.timed_out || ending_.told_to_stop_by != 0;
     enter(Phase::kEnded, stopped ? std::optional(kDelivery) : std::nullopt);
     slave_.reset();

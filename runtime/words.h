@@ -5,6 +5,7 @@
 #pragma once
 #include <string>
 
+#include "runtime/exec_plan.h"
 #include "runtime/launch_plan.h"
 
 namespace convox::runtime {
@@ -16,9 +17,11 @@ struct Words {
 };
 
 Words words(const HostStep& step);
+Words words(const ExecStep& step);
 Words words(const stage::Step& step, const StagePlan& plan);
 
 // The error of step `index` of the stage: in the user's terms where the step is about something that the user named.
-Error explain_failure(const LaunchPlan& plan, std::size_t index, Errno error, stage::Difference difference);
+Error explain_failure(const StagePlan& plan, std::size_t index, Errno error, stage::Difference difference,
+                      bool new_user_namespace);
 
 }  // namespace convox::runtime

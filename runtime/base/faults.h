@@ -1,8 +1,9 @@
 // How do tests make the N-th system call of a name fail, stall or kill? Only in programs built with MODE=faults.
 //
-//   CONVOX_FAULT=WHO:NAME:N:WHAT   WHO is host (convox itself), child (between clone3 and the stage), stage or keeper;
-//                                  WHAT is the name of an errno from the list below, kill (the caller dies at the
-//                                  call) or stall (the call never returns)
+//   CONVOX_FAULT=WHO:NAME:N:WHAT   WHO is host (convox itself), child (between clone3 and the stage), stage, launcher
+//                                  (a fork of convox that will be a keeper or minder) or keeper; WHAT is the name of an
+//                                  errno from the list below, kill (the caller dies at the call) or stall (the call
+//                                  never returns)
 //   descriptor kLog, if open       gets a line "WHO NAME" for each call, so that a test knows what there is to visit
 //
 // The child shares memory with the host side, stage and keeper are other programs; each counts its own calls. sys.h
@@ -14,11 +15,11 @@ namespace convox::faults {
 
 inline constexpr int kLog = 1000;
 
-enum Who { kHost, kChild, kStage, kKeeper, kNobody };
+enum Who { kHost, kChild, kStage, kLauncher, kKeeper, kNobody };
 
 namespace detail {
 
-inline constexpr const char* kNames[] = {"host", "child", "stage", "keeper"};
+inline constexpr const char* kNames[] = {"host", "child", "stage", "launcher", "keeper"};
 
 struct Fault {
   const char* spec = nullptr;  // the whole variable, NAME=VALUE, for the next program
@@ -89,7 +90,7 @@ inline void start(char** environment, Who self) noexcept {
     while (*key != '\0' && *key == *text) ++key, ++text;
     if (*key != '\0') continue;
     fault.spec = *environment;
-    char who[8], count[16], what[16];
+    char who[12], count[16], what[16];
     text = field(field(field(field(text, who, sizeof who), fault.name, sizeof fault.name), count, sizeof count), what,
                  sizeof what);
     for (int i = 0; i < kNobody; ++i)
@@ -109,6 +110,12 @@ inline bool cannot_fail(const char* name) noexcept {
   return false;
 }
 
+// A fork of convox counts as somebody else from here on.
+inline void become(Who self) noexcept {
+  detail::fault.self = self;
+  detail::fault.process = detail::trap(__NR_getpid, 0);
+}
+
 // For the stage's own environment: nothing but this variable, or nothing.
 inline char* environment() noexcept { return const_cast<char*>(detail::fault.spec); }
 
@@ -117,7 +124,8 @@ inline long visit(const char* name) noexcept {
   using namespace detail;
   if (fault.process == 0) return 0;
   const long self = trap(__NR_getpid, 0);  // 1 in a new PID namespace: the child
-  const Who who = fault.self != kHost ? fault.self : self == fault.process ? kHost : kChild;
+  const bool is_program = fault.self == kStage || fault.self == kKeeper;
+  const Who who = is_program || self == fault.process ? fault.self : kChild;
   if (fault.logs) {
     char line[64];
     unsigned size = 0;

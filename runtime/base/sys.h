@@ -344,6 +344,9 @@ inline long inotify_init1(int flags) noexcept { return call("inotify_init1", __N
 inline long inotify_add_watch(int fd, const char* path, unsigned mask) noexcept {
   return call("inotify_add_watch", __NR_inotify_add_watch, fd, path, mask);
 }
+inline long inotify_rm_watch(int fd, int watch) noexcept {
+  return call("inotify_rm_watch", __NR_inotify_rm_watch, fd, watch);
+}
 inline long signalfd4(int fd, const unsigned long* mask, int flags) noexcept {
   return call("signalfd4", __NR_signalfd4, fd, mask, 8, flags);
 }

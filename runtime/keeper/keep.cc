@@ -67,7 +67,7 @@ class Keeper {
   bool take_output(Stream& stream) noexcept;
   void close(Stream& stream) const noexcept;
   void on_timer() noexcept;
-  void set_timer(std::int64_t nanoseconds) const noexcept;
+  Errno set_timer(std::int64_t nanoseconds) const noexcept;
   [[nodiscard]] bool answers(int signal) const noexcept;
   void kill() noexcept;
   [[noreturn]] void on_end() noexcept;
@@ -107,8 +107,7 @@ Errno Keeper::prepare() noexcept {
   }
   if (const Errno error = wait_for(plan_.payload, kPayload); error) return error;
   if (const Errno error = wait_for(timer_, kTimer); error) return error;
-  if (plan_.timeout > 0) set_timer(plan_.timeout);
-  return {};
+  return plan_.timeout > 0 ? set_timer(plan_.timeout) : Errno();
 }
 
 Errno Keeper::wait_for(int fd, Source source) const noexcept {
@@ -134,7 +133,8 @@ void Keeper::run() noexcept {
   }
 }
 
-// One read is one record. False if there is no more, now or ever: the payload may close its outputs and live on.
+// One read is one record. False if there is no more, now or ever: the payload may close its outputs and live on. A pipe
+// ends with 0, a terminal without slaves with EIO.
 bool Keeper::take_output(Stream& stream) noexcept {
   if (stream.fd < 0) return false;
   long got = 0;
@@ -144,7 +144,7 @@ bool Keeper::take_output(Stream& stream) noexcept {
     log_.record(stream.kind, buffer, static_cast<std::size_t>(got));
     return true;
   }
-  if (got != -EAGAIN) close(stream);
+  if (got == 0 || (got == -EIO && stream.fd == plan_.console)) close(stream);
   return false;
 }
 
@@ -157,10 +157,10 @@ void Keeper::close(Stream& stream) const noexcept {
 }
 
 // 0 would disarm it.  timerfd_create(2)
-void Keeper::set_timer(std::int64_t nanoseconds) const noexcept {
+Errno Keeper::set_timer(std::int64_t nanoseconds) const noexcept {
   const std::int64_t wait = nanoseconds > 0 ? nanoseconds : 1;
   const itimerspec when{{}, {wait / 1'000'000'000, wait % 1'000'000'000}};
-  sys::timerfd_settime(timer_, 0, &when, nullptr);
+  return Errno(sys::timerfd_settime(timer_, 0, &when, nullptr));
 }
 
 // First the timeout: a signal and the time to answer it, or the kill at once if it would not even notice. Then the end
@@ -172,7 +172,7 @@ void Keeper::on_timer() noexcept {
   if (phase_ == Phase::kStopping || !answers(static_cast<int>(plan_.stop_signal))) return kill();
   phase_ = Phase::kStopping;
   sys::pidfd_send_signal(plan_.payload, static_cast<int>(plan_.stop_signal));
-  set_timer(plan_.grace);
+  if (set_timer(plan_.grace)) kill();
 }
 
 // The kernel drops a signal to the PID 1 of a namespace that has no handler for it.  pid_namespaces(7). A blocked one

@@ -29,6 +29,8 @@ Errno whole(long put, std::size_t size) noexcept {
   return put == static_cast<long>(size) ? Errno() : Errno(-ENOSPC);
 }
 
+bool is_output(Kind kind) noexcept { return kind == Kind::kOutput || kind == Kind::kError; }
+
 bool no_space(Errno error) noexcept { return error == Errno(-ENOSPC) || error == Errno(-EDQUOT); }
 
 }  // namespace
@@ -52,11 +54,11 @@ std::int64_t Log::now() noexcept {
 }
 
 void Log::record(Kind kind, const void* bytes, std::size_t size) noexcept {
-  const bool output = kind == Kind::kOutput || kind == Kind::kError;
   const bool room = used_ < segment_size_ || used_ == sizeof(SegmentHead) || done([this] { return begin_next(); });
-  if (room && dropped_ > 0 && done([this] { return put(Kind::kDropped, &dropped_, sizeof dropped_); })) dropped_ = 0;
-  if (room && dropped_ == 0 && done([&] { return put(kind, bytes, size); })) return;
-  if (output) dropped_ += size;
+  const bool kept = room && done([&] { return put(kind, bytes, size); });
+  if (!is_output(kind) || size == 0) return;
+  if (!kept) dropped_ += size;
+  in_line_[kind == Kind::kError] = static_cast<const char*>(bytes)[size - 1] != '\n';
 }
 
 // On a full disk the oldest output makes room for the newest, a segment at a time.
@@ -69,18 +71,26 @@ bool Log::done(Deed deed) noexcept {
   }
 }
 
-// Written at its place, so that what a full disk left of the record before is written over.
+// Written at its place, so that what a full disk left of the record before is written over. What was dropped is said in
+// the same write as what follows it: by itself that small record would find room where no output does, again and again.
 Errno Log::put(Kind kind, const void* bytes, std::size_t size) noexcept {
-  RecordHead head{.size = static_cast<std::uint32_t>(size), .kind = kind, .time = now()};
-  const iovec parts[2] = {{&head, sizeof head}, {const_cast<void*>(bytes), size}};
+  const std::int64_t time = now();
+  RecordHead lost{.size = sizeof dropped_, .kind = Kind::kDropped, .time = time};
+  RecordHead head{.size = static_cast<std::uint32_t>(size), .kind = kind, .time = time};
+  head.continues = is_output(kind) && in_line_[kind == Kind::kError];
+  const iovec parts[4] = {
+      {&lost, sizeof lost}, {&dropped_, sizeof dropped_}, {&head, sizeof head}, {const_cast<void*>(bytes), size}};
+  const bool all = dropped_ > 0 && kind != Kind::kContinued;
+  const std::size_t total = sizeof head + size + (all ? sizeof lost + sizeof dropped_ : 0);
   long put = 0;
-  do put = sys::pwritev(segment_, parts, 2, static_cast<long>(used_));
+  do put = sys::pwritev(segment_, all ? parts : parts + 2, all ? 4 : 2, static_cast<long>(used_));
   while (put == -EINTR);
-  if (const Errno error = whole(put, sizeof head + size); error) {
+  if (const Errno error = whole(put, total); error) {
     if (put > 0) sys::ftruncate(segment_, static_cast<long>(used_));  // a reader never sees a torn record for long
     return error;
   }
-  used_ += sizeof head + size;
+  if (all) dropped_ = 0;
+  used_ += total;
   return {};
 }
 

@@ -31,6 +31,7 @@ class Log {
   std::uint32_t number_, oldest_, most_segments_;
   std::uint64_t used_, segment_size_, written_;
   std::int64_t last_;
+  bool in_line_[2] = {};       // of output and error output: the last byte was no newline
   std::uint64_t dropped_ = 0;  // bytes of output, since the last record of Kind::kDropped
 };
 

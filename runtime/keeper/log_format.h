@@ -40,8 +40,8 @@ struct RecordHead {
   std::uint32_t size = 0;
   std::uint16_t mark = kRecordMark;
   Kind kind = Kind::kOutput;
-  std::uint8_t reserved = 0;
-  std::int64_t time = 0;  // nanoseconds since 1970, never less than the record before it
+  std::uint8_t continues = 0;  // 1: it goes on with a line of its stream that an earlier record began
+  std::int64_t time = 0;       // nanoseconds since 1970, never less than the record before it
 };
 
 // How a payload ended. Also the content of ROOT/containers/<id>/exit, which exists, all zero, from before the payload

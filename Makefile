@@ -7,6 +7,7 @@ MODE    ?= release
 PREFIX  ?= /usr/local
 CXX     ?= g++
 VERSION := 0.1.0
+DATE    := 2026-11-24
 BUILD   := build/$(MODE)
 Q       := $(if $(V),,@)
 comma   := ,
@@ -55,7 +56,7 @@ support_sources := $(filter-out tests/support/testbox.cc,$(wildcard tests/suppor
 objects = $(patsubst %.cc,$(BUILD)/%.o,$(1))
 
 .PHONY: all
-all: $(BUILD)/convox $(BUILD)/convox-image ## build the programs (default)
+all: $(BUILD)/convox $(BUILD)/convox-image $(BUILD)/manual/made ## build the programs (default)
 
 $(BUILD)/%.o: %.cc $(stamp)
 	@mkdir -p $(@D)
@@ -124,6 +125,16 @@ $(BUILD)/convox: $(BUILD)/cli/convox.o $(BUILD)/libcli.a $(BUILD)/libconvox.a
 	$(Q)$(CXX) $(static) $^ $(LDFLAGS) -lseccomp -lcap -lyaml -o $@
 $(BUILD)/convox-image: $(BUILD)/rootfs/image/convox_image.o $(BUILD)/libimage.a $(BUILD)/libconvox.a
 	$(Q)$(CXX) $^ $(LDFLAGS) -larchive -lisal -lz -lzstd -lcrypto -lseccomp -lcap -o $@
+
+# --- manual pages and completions, from the table of commands --------------------------------------------------------
+$(eval $(call made_of,make_manual,$(call objects,$(wildcard cli/manual/*.cc)) $(BUILD)/libcli.a $(BUILD)/libconvox.a))
+$(BUILD)/cli/manual/man_page.o: host_flags += -DCONVOX_DATE='"$(DATE)"'
+$(BUILD)/make_manual:
+	$(Q)$(CXX) $(filter %.o,$^) $(filter %.a,$^) $(LDFLAGS) -lseccomp -lcap -lyaml -o $@
+$(BUILD)/manual/made: $(BUILD)/make_manual cli/manual/completion.bash cli/manual/completion.zsh
+	$(Q)rm -rf $(@D) && mkdir -p $(@D)
+	$(Q)$< $(@D) && cat cli/manual/completion.bash >>$(@D)/convox.bash && cat cli/manual/completion.zsh >>$(@D)/_convox
+	$(Q)touch $@
 
 # --- tests -----------------------------------------------------------------------------------------------------------
 unit_tests        := $(patsubst %.cc,$(BUILD)/%,$(wildcard tests/unit/*.cc))
@@ -194,10 +205,17 @@ installed = $(DESTDIR)$(PREFIX)
 install: all ## to PREFIX (/usr/local), below DESTDIR
 	install -D -m 755 $(BUILD)/convox $(installed)/bin/convox
 	install -D -m 755 $(BUILD)/convox-image $(installed)/libexec/convox/convox-image
+	install -d $(installed)/share/man/man1
+	install -m 644 $(BUILD)/manual/man1/*.1 $(installed)/share/man/man1
+	install -D -m 644 docs/convox.yml.5 $(installed)/share/man/man5/convox.yml.5
+	install -D -m 644 $(BUILD)/manual/convox.bash $(installed)/share/bash-completion/completions/convox
+	install -D -m 644 $(BUILD)/manual/_convox $(installed)/share/zsh/site-functions/_convox
 	install -d $(installed)/share/doc/convox
 	install -m 644 $(wildcard README.md ARCHITECTURE.md CHANGELOG.md LICENSE) $(installed)/share/doc/convox
 uninstall: ## removes what install put there
 	rm -f $(installed)/bin/convox $(installed)/libexec/convox/convox-image
+	rm -f $(installed)/share/man/man1/convox.1 $(installed)/share/man/man1/convox-*.1 $(installed)/share/man/man5/convox.yml.5
+	rm -f $(installed)/share/bash-completion/completions/convox $(installed)/share/zsh/site-functions/_convox
 	rm -rf $(installed)/share/doc/convox
 	rmdir --ignore-fail-on-non-empty $(installed)/libexec/convox
 clean: ## removes build/

@@ -5,11 +5,14 @@
 
 #include "cli/cmd_apps.h"
 #include "cli/cmd_builds.h"
+#include "cli/cmd_cp.h"
 #include "cli/cmd_deploy.h"
+#include "cli/cmd_diff.h"
 #include "cli/cmd_doctor.h"
 #include "cli/cmd_env.h"
 #include "cli/cmd_exec.h"
 #include "cli/cmd_help.h"
+#include "cli/cmd_inspect.h"
 #include "cli/cmd_logs.h"
 #include "cli/cmd_pause.h"
 #include "cli/cmd_ps.h"
@@ -36,7 +39,9 @@ constexpr const Command* kCommands[] = {
     &kBuildsImportImage,
     &kBuildsInfo,
     &kBuildsLogs,
+    &kCp,
     &kDeploy,
+    &kDiff,
     &kDoctor,
     &kEnv,
     &kEnvGet,
@@ -45,6 +50,7 @@ constexpr const Command* kCommands[] = {
     &kExec,
     &kGc,
     &kHelp,
+    &kInspect,
     &kLogs,
     &kPause,
     &kPs,

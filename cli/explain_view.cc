@@ -12,13 +12,6 @@ using runtime::ExecPlan;
 using runtime::LaunchPlan;
 using runtime::Words;
 
-template <class Plan>
-Words words_of(const Plan& plan, std::size_t number) {
-  if (number < plan.first_meanwhile()) return runtime::words(plan.before[number - 1]);
-  if (number < plan.first_of_stage()) return runtime::words(plan.meanwhile[number - plan.first_meanwhile()]);
-  return runtime::words(plan.stage.steps()[number - plan.first_of_stage()], plan.stage);
-}
-
 std::string right(std::string_view text, std::size_t width) {
   return cat(std::string(width - std::min(width, text.size()), ' '), text);
 }
@@ -46,7 +39,7 @@ std::string explain_steps(const Plan& plan) {
   std::string text;
   for (std::size_t number = 1; number <= plan.size(); ++number) {
     if (const std::string_view head = heading(plan, number); !head.empty()) text += cat("\n", head, "\n");
-    const Words words = words_of(plan, number);
+    const Words words = runtime::words(plan, number);
     text += cat(right(cat(number), 4), "  ", escaped(words.deed), "\n      ", words.why, ".  ", words.source, "\n");
   }
   return text;
@@ -59,7 +52,8 @@ std::string trace_steps(const Plan& plan, const std::vector<Traced>& steps, std:
   std::string text;
   for (std::size_t number = 1; number <= plan.size(); ++number) {
     if (const std::string_view head = heading(plan, number); !head.empty()) text += cat(head, "\n");
-    text += cat(right(cat(number), 4), right(times[number], 13), "  ", escaped(words_of(plan, number).deed), "\n");
+    text +=
+        cat(right(cat(number), 4), right(times[number], 13), "  ", escaped(runtime::words(plan, number).deed), "\n");
   }
   return text + cat("    ", right(milliseconds(total), 10), " ms  in all, until the command ran\n");
 }

@@ -68,7 +68,11 @@ Result<ExecTarget> open_target(const Containers& containers, const cgroups::Hier
   TRY(check_all_shared(record.pid, namespaces), doing);
   ExecTarget target{record.id, std::move(process), std::move(*group)};
   if (has_ended(target)) return ended;
-  if (namespaces.user) target.root_id = TRY(containers.leased_ids(record.id), doing);
+  if (namespaces.user) {
+    const auto lease = TRY(containers.leased_ids(record.id), doing);
+    if (!lease) return ended;
+    target.root_id = *lease;
+  }
   return target;
 }
 

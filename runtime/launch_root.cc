@@ -12,20 +12,13 @@
 #include "runtime/base/fs.h"
 #include "runtime/container_root.h"
 #include "runtime/launch.h"
-#include "runtime/new_file_system.h"
+#include "runtime/overlay.h"
 
 namespace convox::runtime {
 namespace {
 
-constexpr std::uint64_t kTight = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC;
-constexpr unsigned long kReadOnly = 1;                                             // MS_RDONLY
-constexpr unsigned long kRecursive = 16384, kPrivate = 1 << 18, kSlave = 1 << 19;  // MS_REC, MS_PRIVATE, MS_SLAVE
-
-// A detached copy of the mount that shows `path` below `dir`, from there down.
-Result<UniqueFd> clone_tree(int dir, const char* path, bool whole, const std::string& what) {
-  const unsigned flags = OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | (*path ? 0 : AT_EMPTY_PATH) | (whole ? AT_RECURSIVE : 0);
-  return UniqueFd(TRY(check(sys::open_tree(dir, path, flags | AT_SYMLINK_NOFOLLOW), "open_tree", what)));
-}
+constexpr unsigned long kReadOnly = 1;       // MS_RDONLY
+constexpr unsigned long kPrivate = 1 << 18;  // MS_PRIVATE
 
 // A volume of convox's own comes into being where it is first used. Root's, as the layers are: the idmap makes it the
 // container's.
@@ -38,15 +31,6 @@ Result<> make_directories(const std::string& path) {
     if (made != -EEXIST) TRY(check(made, "mkdir", part));
   }
   return ok();
-}
-
-// One byte each, for fsconfig(2) takes 255 for all lower layers together. They show in the container's /proc/mounts, so
-// they are plain letters as long as they last (some programs read that file as UTF-8), without what overlayfs or
-// mountinfo escape.
-std::string layer_name(std::size_t n) {
-  constexpr std::string_view plain =
-      "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ!$%&()*+-;<>?@[]^_`{|}~";
-  return std::string(1, n < plain.size() ? plain[n] : static_cast<char>(0x80 + n - plain.size()));
 }
 
 }  // namespace
@@ -78,32 +62,9 @@ Result<> Launch::take_root_from(int layer) {
 }
 
 // Makes the overlay of `trees`: the layers, top first, and last the container's own storage. In a mount namespace of
-// its own: Linux before 6.15 refuses detached mounts as layers, and fsconfig(2) takes 255 bytes for all of them
-// together, so they are attached under names of one letter, below a tmpfs, where nobody looks.
+// its own (overlay.h).
 Result<UniqueFd> Launch::stack(const std::vector<UniqueFd>& trees, bool keep) const {
-  TRY(check(sys::mount(nullptr, "/", nullptr, kRecursive | kSlave, nullptr), "mount", "/ as a slave"));
-  NewFileSystem tmpfs = TRY(NewFileSystem::open("tmpfs"));
-  const UniqueFd attached = TRY(tmpfs.create(kTight));
-  TRY(check(sys::move_mount(attached.get(), "", AT_FDCWD, "/", MOVE_MOUNT_F_EMPTY_PATH), "move_mount", "/"));
-  TRY(check(sys::fchdir(attached.get()), "fchdir", ""));
-  std::string lower;
-  for (std::size_t i = 0; i < trees.size(); ++i) {
-    const bool own = i + 1 == trees.size();
-    const std::string name = own ? "own" : layer_name(i);
-    if (!own) lower += cat(i ? ":" : "", name);
-    TRY(check(sys::mkdirat(attached.get(), name.c_str(), 0700), "mkdir", name));
-    TRY(check(sys::move_mount(trees[i].get(), "", attached.get(), name.c_str(), MOVE_MOUNT_F_EMPTY_PATH), "move_mount",
-              name));
-  }
-  NewFileSystem overlay = TRY(NewFileSystem::open("overlay"));
-  TRY(overlay.set("lowerdir", lower));
-  TRY(overlay.set("upperdir", "own/upper"));
-  TRY(overlay.set("workdir", "own/work"));
-  // What an image could forge with xattrs stays off: redirects and metadata-only copies lead to other layers' files.
-  TRY(overlay.set("redirect_dir", "nofollow"));
-  TRY(overlay.set("metacopy", "off"));
-  TRY(overlay.set("index", "off"));
-  TRY(overlay.set("xino", "off"));
+  NewFileSystem overlay = TRY(begin_overlay(trees, true));
   if (!keep) TRY(overlay.set("volatile"));
   // The overlay remembers who made it and writes as that one: so the container's root makes it. With the credentials of
   // the host's root, whose id no idmapped upper can hold, it would be read-only without a word.

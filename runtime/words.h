@@ -19,6 +19,13 @@ struct Words {
 Words words(const HostStep& step);
 Words words(const ExecStep& step);
 Words words(const stage::Step& step, const StagePlan& plan);
+// Of the step with that number, from 1 through the whole plan.
+template <class Plan>
+Words words(const Plan& plan, std::size_t number) {
+  if (number < plan.first_meanwhile()) return words(plan.before[number - 1]);
+  if (number < plan.first_of_stage()) return words(plan.meanwhile[number - plan.first_meanwhile()]);
+  return words(plan.stage.steps()[number - plan.first_of_stage()], plan.stage);
+}
 
 // The error of step `index` of the stage: in the user's terms where the step is about something that the user named.
 Error explain_failure(const StagePlan& plan, std::size_t index, Errno error, stage::Difference difference,

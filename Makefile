@@ -78,36 +78,43 @@ $(eval $(call made_of,libsupport.a,$(call objects,$(support_sources))))
 $(BUILD)/%.a:
 	$(Q)rm -f $@ && ar rcs $@ $(filter %.o,$^)
 
-# --- the stage: C++ on static musl, without libstdc++'s library, heap or exceptions (runtime/stage/README.md) ---------
+# --- stage and keeper: C++ on static musl, without libstdc++'s library, heap or exceptions (runtime/stage/README.md) ------
 arch := $(shell uname -m)
 musl := /usr/lib/$(arch)-linux-musl
 gcc  := $(shell $(CXX) -dumpversion | cut -d. -f1)
-stage_headers := -nostdinc -D'__GLIBC_PREREQ(a,b)=0' $(addprefix -isystem ,/usr/include/c++/$(gcc) \
+small_headers := -nostdinc -D'__GLIBC_PREREQ(a,b)=0' $(addprefix -isystem ,/usr/include/c++/$(gcc) \
                    /usr/include/$(arch)-linux-gnu/c++/$(gcc) /usr/include/$(arch)-linux-musl $(shell $(CXX) -print-file-name=include)) \
                  -idirafter /usr/include -idirafter /usr/include/$(arch)-linux-gnu
-stage_flags := -std=c++20 -I. -MMD -MP $(warnings) -Os -fPIE -fno-exceptions -fno-rtti -fno-stack-protector -fcf-protection \
+small_flags := -std=c++20 -I. -MMD -MP $(warnings) -Os -fPIE -fno-exceptions -fno-rtti -fno-stack-protector -fcf-protection \
                -fno-asynchronous-unwind-tables -fno-threadsafe-statics -ffunction-sections -fdata-sections \
-               $(stage_headers) $(filter -DCONVOX_FAULTS,$(flags_$(MODE)))
-$(BUILD)/runtime/stage/%.o: runtime/stage/%.cc $(stamp)
-	@mkdir -p $(@D)
-	$(Q)$(CXX) $(stage_flags) -c $< -o $@
-$(eval $(call made_of,stage.elf,$(call objects,$(wildcard runtime/stage/*.cc))))
-$(BUILD)/stage.elf:
-	$(Q)$(CXX) -nostdlib -static-pie -Wl,--no-dynamic-linker,--gc-sections,-z,relro,-z,now,-z,noexecstack,--build-id=none,-Map=$(BUILD)/stage.map \
+               $(small_headers) $(filter -DCONVOX_FAULTS,$(flags_$(MODE)))
+define small_program
+$$(BUILD)/runtime/$(1)/%.o: runtime/$(1)/%.cc $$(stamp)
+	@mkdir -p $$(@D)
+	$$(Q)$$(CXX) $$(small_flags) -c $$< -o $$@
+$$(eval $$(call made_of,$(1).elf,$$(call objects,$$(wildcard runtime/$(1)/*.cc))))
+endef
+$(eval $(call small_program,stage))
+$(eval $(call small_program,keeper))
+$(BUILD)/%.elf:
+	$(Q)$(CXX) -nostdlib -static-pie -Wl,--no-dynamic-linker,--gc-sections,-z,relro,-z,now,-z,noexecstack,--build-id=none,-Map=$(@:.elf=.map) \
 	  $(musl)/rcrt1.o $(musl)/crti.o $(filter %.o,$^) $(musl)/libc.a $(shell $(CXX) -print-libgcc-file-name) $(musl)/crtn.o -s -o $@
 
-# --- the seccomp program for the default capabilities: libseccomp compiles it now, so that no start has to -------------
+# --- the seccomp programs for the default capabilities and the keeper: libseccomp compiles them now, so that no start has to --
 $(eval $(call made_of,seccomp_generator,$(call objects,$(wildcard runtime/security/generate/*.cc runtime/security/seccomp_*.cc \
     runtime/security/bpf.cc runtime/base/*.cc))))
 $(BUILD)/seccomp_generator:
 	$(Q)$(CXX) $(filter %.o,$^) $(LDFLAGS) -lseccomp -o $@
-$(BUILD)/generated/default_filter.bpf: $(BUILD)/seccomp_generator
+$(BUILD)/generated/%_filter.bpf: $(BUILD)/seccomp_generator
 	@mkdir -p $(@D)
-	$(Q)$< > $@
+	$(Q)$< $* > $@
 $(BUILD)/runtime/security/seccomp.o: host_flags += -I$(BUILD)/generated
 $(BUILD)/runtime/security/seccomp.o: $(BUILD)/generated/default_filter.bpf
-$(BUILD)/runtime/stage_image.o: host_flags += -I$(BUILD)
+$(BUILD)/runtime/security/keeper_filter.o: host_flags += -I$(BUILD)/generated
+$(BUILD)/runtime/security/keeper_filter.o: $(BUILD)/generated/keeper_filter.bpf $(BUILD)/generated/watcher_filter.bpf
+$(BUILD)/runtime/stage_image.o $(BUILD)/runtime/keeper_image.o: host_flags += -I$(BUILD)
 $(BUILD)/runtime/stage_image.o: $(BUILD)/stage.elf
+$(BUILD)/runtime/keeper_image.o: $(BUILD)/keeper.elf
 
 # --- the programs -----------------------------------------------------------------------------------------------------
 $(BUILD)/cli/app/importer.o: $(BUILD)/prefix
@@ -148,7 +155,7 @@ $(BUILD)/tests/support/testbox.o: test_flags := $(common) $(flags_release)
 $(BUILD)/tests/testbox: $(BUILD)/tests/support/testbox.o
 	$(Q)$(CXX) -static $^ -o $@
 
-.PHONY: programs-for-tests faults-build unit-tests test test-unit test-integration test-vm compare-unpack census bench
+.PHONY: programs-for-tests faults-build unit-tests test test-unit test-integration test-vm compare-unpack census bench bench-ps
 programs-for-tests: all faults-build $(integration_tests) $(BUILD)/tests/testbox
 faults-build:
 	+$(Q)$(submake) MODE=faults all
@@ -178,6 +185,11 @@ bench: ## measure beside crun, runc, bwrap and the bare kernel work
 
 $(BUILD)/tests/bench/%: $(BUILD)/tests/bench/%.o
 	$(Q)$(CXX) -static $^ -o $@
+# It makes records as convox writes them.
+$(BUILD)/tests/bench/many: $(BUILD)/libconvox.a
+bench-ps: ## what `convox ps` over 1,000 containers costs beside bare reads of the same files
+	+$(Q)$(submake) $(BUILD)/convox $(BUILD)/tests/bench/many $(BUILD)/tests/testbox
+	$(Q)scripts/bench-ps $(BUILD)
 
 # --- around it -----------------------------------------------------------------------------------------------------
 .PHONY: quickstart lint format install uninstall clean help

@@ -105,6 +105,10 @@ Result<> add_processes(int dir, std::vector<int>& pids, int depth) {
       at = std::from_chars(at, end, pid).ptr;
       pids.push_back(pid);
     }
+  // A directory has two links and one for each directory in it, here too: fs/kernfs/inode.c, kernfs_refresh_inode. Most
+  // containers have no groups of their own, and to find none by a listing means to look at fifty files.
+  struct stat st {};
+  if (sys::newfstatat(dir, "", &st, AT_EMPTY_PATH) < 0 || st.st_nlink <= 2) return ok();
   if (depth == kDeepest) return invalid("cgroups are nested too deep");
   const std::vector<std::string> below = TRY(groups_below(dir));
   for (const std::string& group : below) {
@@ -133,12 +137,25 @@ Result<Cgroup> Cgroup::create(const Hierarchy& hierarchy, std::string_view path,
   const UniqueFd root = TRY(fs::open(hierarchy.mount_point, O_RDONLY | O_DIRECTORY), doing);
   UniqueFd parent = TRY(ready_parent(root.get(), names, needed), doing);
   TRY(check(sys::mkdirat(parent.get(), leaf.c_str(), 0755), "mkdir", leaf), doing);
-  Result<UniqueFd> dir = fs::open_beneath(parent.get(), leaf, O_RDONLY | O_DIRECTORY);
+  return opened(std::move(parent), std::string(path), leaf);
+}
+
+// The group that was just made, or none.
+Result<Cgroup> Cgroup::opened(UniqueFd parent, std::string path, const std::string& name) {
+  Result<UniqueFd> dir = fs::open_beneath(parent.get(), name, O_RDONLY | O_DIRECTORY);
   if (!dir) {
-    sys::unlinkat(parent.get(), leaf.c_str(), AT_REMOVEDIR);
-    return std::move(dir).error().under(doing);
+    sys::unlinkat(parent.get(), name.c_str(), AT_REMOVEDIR);
+    return std::move(dir).error().under(cat("making the cgroup ", path));
   }
-  return Cgroup(std::move(parent), *std::move(dir), std::string(path), leaf);
+  return Cgroup(std::move(parent), *std::move(dir), std::move(path), name);
+}
+
+Result<Cgroup> Cgroup::create_below(const std::string& name) const {
+  const std::string path = cat(path_, "/", name), doing = cat("making the cgroup ", path);
+  UniqueFd parent = TRY(fs::open_beneath(dir_.get(), ".", O_RDONLY | O_DIRECTORY), doing);
+  const fs::PlainModes modes;
+  TRY(check(sys::mkdirat(parent.get(), name.c_str(), 0755), "mkdir", name), doing);
+  return opened(std::move(parent), path, name);
 }
 
 Result<Cgroup> Cgroup::open(const Hierarchy& hierarchy, std::string_view path) {
@@ -155,15 +172,21 @@ Result<Cgroup> Cgroup::open(const Hierarchy& hierarchy, std::string_view path) {
   return Cgroup(*std::move(parent), *std::move(dir), std::string(path), names.back());
 }
 
+Result<Cgroup> Cgroup::again() const {
+  UniqueFd parent(TRY(check(sys::fcntl(parent_.get(), F_DUPFD_CLOEXEC, 3), "fcntl", path_)));
+  UniqueFd dir(TRY(check(sys::fcntl(dir_.get(), F_DUPFD_CLOEXEC, 3), "fcntl", path_)));
+  return Cgroup(std::move(parent), std::move(dir), path_, name_);
+}
+
 // The kernel parses each write(2) as one whole request, so the value goes out in a single call.
 Result<> Cgroup::set(const Setting& setting) const {
   TRY(fs::write_once(dir_.get(), std::string(setting.file), setting.value), "limiting ", path_);
   return ok();
 }
 
-Result<std::vector<int>> Cgroup::processes() const {
+Result<std::vector<int>> processes(GroupFiles group) {
   std::vector<int> pids;
-  TRY(add_processes(dir_.get(), pids, 0), "listing the processes of ", path_);
+  TRY(add_processes(group.directory, pids, 0), "listing the processes of ", group.path);
   return pids;
 }
 

@@ -18,6 +18,15 @@ namespace convox::cgroups {
 
 using std::chrono::milliseconds;
 
+// Where the files of a group are read: its directory, and its path for messages. Owns nothing.
+struct GroupFiles {
+  int directory = -1;
+  std::string_view path;
+};
+
+// Pids in the group and all below it, as the caller's PID namespace sees them (0: not in it).
+Result<std::vector<int>> processes(GroupFiles group);
+
 // One cgroup, for instance convox/1f2e3d4c5b6a. Invariant: `fd()` is a directory of cgroup2 below the hierarchy's root.
 // Destruction closes the descriptors and changes nothing in the kernel; only remove() does.
 class Cgroup {
@@ -25,16 +34,21 @@ class Cgroup {
   // Makes `path` (relative to the hierarchy's root; its last component must not exist yet) and hands the `needed`
   // controllers down to it through every group above.
   static Result<Cgroup> create(const Hierarchy& hierarchy, std::string_view path, Controllers needed);
+  // Makes the group `name` below this one, without controllers of its own. ENOENT or ENODEV if this one is gone.
+  [[nodiscard]] Result<Cgroup> create_below(const std::string& name) const;
   // Kind::kNotFound if there is none.
   static Result<Cgroup> open(const Hierarchy& hierarchy, std::string_view path);
+
+  // A second handle of the same group.
+  [[nodiscard]] Result<Cgroup> again() const;
 
   // For clone_args.cgroup with CLONE_INTO_CGROUP: the child never runs outside its limits.  clone(2)
   [[nodiscard]] int fd() const { return dir_.get(); }
   [[nodiscard]] const std::string& path() const { return path_; }
+  operator GroupFiles() const { return {dir_.get(), path_}; }  // NOLINT: a group has the files of one
 
   Result<> set(const Setting& setting) const;
-  // Pids in this group and all below it, as the caller's PID namespace sees them (0: not in it).
-  [[nodiscard]] Result<std::vector<int>> processes() const;
+  [[nodiscard]] Result<std::vector<int>> processes() const { return cgroups::processes(*this); }
 
   // SIGKILL to everything in the group and below, also to what is being forked at this moment.  cgroup.kill, Linux 5.14
   Result<> kill() const;
@@ -53,6 +67,7 @@ class Cgroup {
  private:
   Cgroup(UniqueFd parent, UniqueFd dir, std::string path, std::string name)
       : parent_(std::move(parent)), dir_(std::move(dir)), path_(std::move(path)), name_(std::move(name)) {}
+  static Result<Cgroup> opened(UniqueFd parent, std::string path, const std::string& name);
   // Waits until cgroup.events says `event` `value`.
   Result<> wait_event(std::string_view event, std::uint64_t value, milliseconds within) const;
 

@@ -84,6 +84,13 @@ Controllers needed(const Limits& limits) {
   return all;
 }
 
+Controllers needed(const Limits& limits, const Hierarchy& hierarchy) {
+  Controllers all = needed(limits);
+  for (const Controller one : {Controller::kCpu, Controller::kMemory, Controller::kPids, Controller::kIo})
+    if (hierarchy.controllers.has(one)) all.add(one);
+  return all;
+}
+
 std::string remedy(const Hierarchy& hierarchy, std::string_view version_1_name) {
   if (hierarchy.occupied) return cat("move all processes of ", hierarchy.mount_point, "/cgroup.procs to a group below");
   return cat("boot with cgroup_no_v1=", version_1_name, " or systemd.unified_cgroup_hierarchy=1");

@@ -52,6 +52,9 @@ inline constexpr std::uint64_t kDefaultCpuWeight = 100;
 std::vector<Setting> settings(const Limits& limits);
 // The controllers that the settings of `limits` belong to.
 Controllers needed(const Limits& limits);
+// And those that count what a group uses, as far as the hierarchy has them: without its controller nobody can say how
+// much memory a container has, limit or not.
+Controllers needed(const Limits& limits, const Hierarchy& hierarchy);
 
 // How a hierarchy gets a controller that it lacks. `version_1_name` is what the boot option calls it, or "all".
 std::string remedy(const Hierarchy& hierarchy, std::string_view version_1_name);

@@ -16,11 +16,11 @@ constexpr std::size_t kIoStatLimit = 1 << 20;  // one line a block device
 std::optional<std::uint64_t> limit(std::string_view text) { return number(cut(text, '\n')); }
 
 // The file's text, or nothing where the group has no such file because its controller is missing.
-Result<std::optional<std::string>> read_if_there(const Cgroup& group, const std::string& file) {
-  Result<std::string> text = fs::read_once(group.fd(), file);
+Result<std::optional<std::string>> read_if_there(GroupFiles group, const std::string& file) {
+  Result<std::string> text = fs::read_once(group.directory, file);
   if (text) return std::optional(*std::move(text));
   if (text.error().code == ENOENT) return std::optional<std::string>();
-  return std::move(text).error().under(group.path());
+  return std::move(text).error().under(group.path);
 }
 
 // A process's proportional set size: each page counts by the part that this process has in it, so the sum over a
@@ -45,30 +45,36 @@ std::optional<std::uint64_t> flat_value(std::string_view text, std::string_view 
   return {};
 }
 
-Result<std::uint64_t> cpu_usage(const Cgroup& group) {
-  const std::string text = TRY(fs::read_once(group.fd(), "cpu.stat"), group.path());
+Result<std::uint64_t> cpu_usage(GroupFiles group) {
+  const std::string text = TRY(fs::read_once(group.directory, "cpu.stat"), group.path);
   if (const auto used = flat_value(text, "usage_usec")) return *used;
-  return invalid(cat(group.path(), ": cpu.stat without usage_usec"));
+  return invalid(cat(group.path, ": cpu.stat without usage_usec"));
 }
 
-Result<Memory> memory_usage(const Cgroup& group, const Hierarchy& hierarchy) {
+Result<Memory> memory_usage(GroupFiles group, const Hierarchy& hierarchy) {
   Memory memory;
-  if (!hierarchy.controllers.has(Controller::kMemory)) {
-    const std::vector<int> pids = TRY(group.processes());
+  std::optional<std::string> current;
+  if (hierarchy.controllers.has(Controller::kMemory)) current = TRY(read_if_there(group, "memory.current"));
+  if (!current) {
+    const std::vector<int> pids = TRY(processes(group));
     for (const int pid : pids) memory.used += proportional_set_size(pid);
     return memory;
   }
-  const std::string current = TRY(fs::read_once(group.fd(), "memory.current"), group.path());
-  const std::string stat = TRY(fs::read_once(group.fd(), "memory.stat"), group.path());
-  const std::string max = TRY(fs::read_once(group.fd(), "memory.max"), group.path());
+  const std::string stat = TRY(fs::read_once(group.directory, "memory.stat"), group.path);
+  const std::string max = TRY(fs::read_once(group.directory, "memory.max"), group.path);
   // The files are read one after the other, so the part can be larger than the whole.
-  const std::uint64_t all = limit(current).value_or(0), cold = flat_value(stat, "inactive_file").value_or(0);
+  const std::uint64_t all = limit(*current).value_or(0), cold = flat_value(stat, "inactive_file").value_or(0);
   memory.used = all - std::min(all, cold);
   memory.max = limit(max);
   return memory;
 }
 
-Result<std::optional<std::uint64_t>> pids_current(const Cgroup& group) {
+Result<bool> is_frozen(GroupFiles group) {
+  const std::string text = TRY(fs::read_once(group.directory, "cgroup.freeze"), group.path);
+  return text.starts_with('1');
+}
+
+Result<std::optional<std::uint64_t>> pids_current(GroupFiles group) {
   const auto text = TRY(read_if_there(group, "pids.current"));
   return text ? limit(*text) : std::nullopt;
 }
@@ -88,10 +94,10 @@ Io parse_io(std::string_view io_stat) {
   return total;
 }
 
-Result<std::optional<Io>> io_usage(const Cgroup& group) {
-  const UniqueFd file(sys::openat(group.fd(), "io.stat", O_RDONLY | O_CLOEXEC));
+Result<std::optional<Io>> io_usage(GroupFiles group) {
+  const UniqueFd file(sys::openat(group.directory, "io.stat", O_RDONLY | O_CLOEXEC));
   if (!file) return std::optional<Io>();
-  const std::string text = TRY(fs::read_all(file.get(), "io.stat", kIoStatLimit), group.path());
+  const std::string text = TRY(fs::read_all(file.get(), "io.stat", kIoStatLimit), group.path);
   return std::optional(parse_io(text));
 }
 
@@ -119,7 +125,7 @@ std::optional<Pressure> parse_pressure(std::string_view text) {
   return found;
 }
 
-Result<std::optional<Pressure>> pressure(const Cgroup& group, Resource resource) {
+Result<std::optional<Pressure>> pressure(GroupFiles group, Resource resource) {
   const std::string file = resource == Resource::kCpu      ? "cpu.pressure"
                            : resource == Resource::kMemory ? "memory.pressure"
                                                            : "io.pressure";
@@ -137,7 +143,7 @@ OomKills parse_oom(std::string_view memory_events, std::string_view memory_max) 
           limit(memory_max)};
 }
 
-Result<OomKills> oom_killed(const Cgroup& group) {
+Result<OomKills> oom_killed(GroupFiles group) {
   const auto events = TRY(read_if_there(group, "memory.events"));
   if (!events) return OomKills{};
   const auto max = TRY(read_if_there(group, "memory.max"));

@@ -18,24 +18,28 @@ namespace convox::cgroups {
 std::optional<std::uint64_t> flat_value(std::string_view text, std::string_view key);
 
 // Microseconds of processor time. Needs no controller: every cgroup counts it.
-Result<std::uint64_t> cpu_usage(const Cgroup& group);
+Result<std::uint64_t> cpu_usage(GroupFiles group);
 
 struct Memory {
   std::uint64_t used = 0;            // bytes that are hard to give back
   std::optional<std::uint64_t> max;  // the limit, if any
 };
-// With the controller: memory.current without the page cache that nobody has touched lately (inactive_file), as every
-// engine counts it. Without (hybrid hosts): the sum of the processes' proportional set sizes.
-Result<Memory> memory_usage(const Cgroup& group, const Hierarchy& hierarchy);
+// With the controller, if it was handed down to the group: memory.current without the page cache that nobody has
+// touched lately (inactive_file), as every engine counts it. Without (hybrid hosts): the sum of the processes'
+// proportional set sizes.
+Result<Memory> memory_usage(GroupFiles group, const Hierarchy& hierarchy);
+
+// Was it told to freeze? Then nothing in it runs, or will in a moment.
+Result<bool> is_frozen(GroupFiles group);
 
 // Processes and threads now.
-Result<std::optional<std::uint64_t>> pids_current(const Cgroup& group);
+Result<std::optional<std::uint64_t>> pids_current(GroupFiles group);
 
 struct Io {
   std::uint64_t read = 0, written = 0;  // bytes, over all devices
 };
 Io parse_io(std::string_view io_stat);
-Result<std::optional<Io>> io_usage(const Cgroup& group);
+Result<std::optional<Io>> io_usage(GroupFiles group);
 
 // How long work waited for a resource: some of the tasks, or all of them at once. Pressure stall information.
 struct Pressure {
@@ -44,7 +48,7 @@ struct Pressure {
 };
 std::optional<Pressure> parse_pressure(std::string_view text);
 enum class Resource { kCpu, kMemory, kIo };
-Result<std::optional<Pressure>> pressure(const Cgroup& group, Resource resource);
+Result<std::optional<Pressure>> pressure(GroupFiles group, Resource resource);
 
 // Deaths by the OOM killer in the group and below.
 struct OomKills {
@@ -55,7 +59,7 @@ struct OomKills {
 };
 OomKills parse_oom(std::string_view memory_events, std::string_view memory_max);
 // To be asked after the last process is gone and before the group is removed. No controller: no kills are known.
-Result<OomKills> oom_killed(const Cgroup& group);
+Result<OomKills> oom_killed(GroupFiles group);
 // "web was killed: out of memory (limit 16 MB)"
 std::string describe(const OomKills& kills, std::string_view who);
 

@@ -1,14 +1,14 @@
 #include "cli/cmd_run.h"
 
-#include <signal.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <chrono>
 #include <ctime>
 
 #include "cli/app/run_source.h"
+#include "cli/cmd_run_detached.h"
+#include "cli/ending_view.h"
 #include "cli/explain_view.h"
+#include "cli/limit_flags.h"
 #include "cli/output.h"
 #include "cli/run_config.h"
 #include "cli/shell_words.h"
@@ -16,15 +16,12 @@
 #include "runtime/containers.h"
 #include "runtime/launch.h"
 #include "runtime/security/seccomp.h"
-#include "runtime/stream.h"
 #include "runtime/supervisor.h"
 
 namespace convox::cli {
 namespace {
 
 using Clock = std::chrono::steady_clock;
-
-constexpr int kTimedOut = 124;
 
 Result<app::RunSource> find_source(const Invocation& invocation) {
   app::RunRequest request;
@@ -46,44 +43,6 @@ Result<runtime::LaunchPlan> make_plan(const runtime::ContainerConfig& config, co
   std::string filter;
   if (config.seccomp) filter = TRY(security::filter_program(config.capabilities, filter_cache));
   return runtime::plan_launch(config, host, filter);
-}
-
-runtime::Record record_of(const runtime::ContainerConfig& config, const std::vector<std::string>& command,
-                          std::string boot_id) {
-  runtime::Record record;
-  record.id = config.id;
-  record.app = config.app;
-  record.service = config.service;
-  record.release = config.release;
-  record.command = command;
-  record.boot_id = std::move(boot_id);
-  record.started = now() / kSecond;
-  record.cgroup = cat("convox/", config.id);
-  record.layers = config.layers;
-  record.keep = config.keep;
-  return record;
-}
-
-// The terminal may be the very thing that stalls; what is left to do, removing the container, must not wait for it.
-void tell(std::string_view what) { runtime::offer(STDERR_FILENO, cat("ERROR: ", what, "\n"), std::chrono::seconds(1)); }
-
-// What became of the container, as an exit status and, where that is not enough, a line.
-int report(const runtime::Ending& ending, const std::string& service) {
-  if (ending.timed_out) {
-    tell(cat(service, " was stopped: it ran longer than --timeout"));
-    return kTimedOut;
-  }
-  if (ending.broken_stream)  // the status stays the command's
-    tell(cat(service, ": its input or output is incomplete: ", describe(ending.broken_stream)));
-  const bool killed = ending.status == 128 + SIGKILL;
-  if (killed && ending.oom) tell(cgroups::describe(ending.oom, service));
-  // Killed because we were told to stop: that signal is the reason, whichever one did it in the end.
-  return killed && ending.told_to_stop_by != 0 && !ending.oom ? 128 + ending.told_to_stop_by : ending.status;
-}
-
-void name_host(runtime::ContainerConfig& config) {
-  const auto names_it = [](const std::string& entry) { return entry.starts_with("HOSTNAME="); };
-  if (std::none_of(config.env.begin(), config.env.end(), names_it)) config.env.push_back(cat("HOSTNAME=", config.id));
 }
 
 class Run {
@@ -132,7 +91,7 @@ class Run {
 
     const std::vector<std::string> command(invocation_.arguments.begin() + 1, invocation_.arguments.end());
     const std::string boot_id = TRY(runtime::read_boot_id());
-    runtime::Launch launch(plan, containers_, claim, host_.cgroups, record_of(plan.config, command, boot_id),
+    runtime::Launch launch(plan, containers_, claim, host_.cgroups, record_of(plan.config, run_, command, boot_id),
                            signals.fd(), done);
     runtime::Running running = TRY(launch.perform(), "starting ", config_.service);
     record_ = launch.record();
@@ -176,7 +135,7 @@ Result<int> explain_run(const Invocation& invocation, const app::RunSource& sour
 }
 
 Result<int> run(const Invocation& invocation) {
-  if (invocation.flag("detach")) return invalid("--detach is not available in this version");
+  TRY(check_detached_flags(invocation));
   if (const auto timeout = invocation.value("timeout")) TRY(parse_duration(*timeout), "--timeout");
   const runtime::Host host = TRY(runtime::read_host());
   TRY(runtime::check_host(host));
@@ -192,6 +151,7 @@ Result<int> run(const Invocation& invocation) {
   const RunConfig config = TRY(make_run_config(invocation, source, host));
   for (const std::string& warning : config.warnings) warn(warning);
   runtime::Containers containers = TRY(runtime::Containers::open(invocation.globals.run, std::move(store)));
+  if (invocation.flag("detach")) return run_detached(invocation, containers, std::move(lock), host, config);
   return Run(invocation, std::move(containers), std::move(lock), host, config).perform();
 }
 
@@ -228,11 +188,11 @@ constexpr Option kRunOptions[] = {
     {"user", 0, "user[:group]", "Run as this user of the image."},
     {"workdir", 0, "path", "Start in this directory."},
     {"timeout", 't', "duration", "Stop it after so many seconds, or 1h30m."},
-    {"cpu", 0, "millicores", "Its share of contended processors; 1000 is one."},
-    {"cpu-limit", 0, "millicores", "Never more than this."},
-    {"memory", 0, "MB", "Memory that is its own; also the limit, unless --memory-limit is given."},
-    {"memory-limit", 0, "MB", "Beyond this it is killed."},
-    {"pids-limit", 0, "n", "At most so many processes and threads."},
+    kCpuOption,
+    kCpuLimitOption,
+    kMemoryOption,
+    kMemoryLimitOption,
+    kPidsLimitOption,
     {"volume", 0, "host-or-name:path[:ro]", "Mount a directory or file of the host, or a volume of the app.", true},
     {"use-service-volume", 0, {}, "Also mount the service's volumeOptions."},
     {"read-only", 0, {}, "Mount the root file system read-only."},
@@ -242,7 +202,15 @@ constexpr Option kRunOptions[] = {
     {"cap-add", 0, "capability", "Add a capability, or ALL.", true},
     {"cap-drop", 0, "capability", "Drop a capability, or ALL.", true},
     {"keep", 0, {}, "Keep its files and record when it has ended."},
-    {"detach", 'd', {}, {}},
+    {"detach", 'd', {}, "Run it in the background; its output goes to the logs, its id to standard error."},
+    {"id", 0, {}, "With --detach: print the id alone on standard output, all else on standard error."},
+    {"wait", 'w', {}, "With --detach: wait until it has ended; the exit status is the command's."},
+    {"tty", 0, {}, "With --detach: give it a terminal."},
+    {"restart", 0, "policy",
+     "With --detach: no, on-failure, on-failure:N or always, with a growing pause before each."},
+    {"rm", 0, {}, "With --detach: remove its files and record at its end; its logs stay."},
+    {"retain", 0, {}, "With --detach: keep it when it has ended (the default)."},
+    {"log-size", 0, "MB", "With --detach: keep so much of its output, the latest; 100 if not given."},
     {"explain", 0, {}, "Print what would be done, step by step, and do nothing."},
     {"trace", 0, {}, "Print each step and how long it took, on standard error."},
 };

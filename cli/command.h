@@ -25,6 +25,7 @@ struct Option {
   bool repeatable = false;      // each use adds a value; otherwise the last one counts
   // Its letter is not taken from behind a command to pass through: `run web node -e CODE`.
   bool letter_in_front = false;
+  std::string_view implied = {};  // what --name alone means: a value is only given by --name=value
 };
 
 struct Invocation;

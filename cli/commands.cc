@@ -10,11 +10,20 @@
 #include "cli/cmd_diff.h"
 #include "cli/cmd_doctor.h"
 #include "cli/cmd_env.h"
+#include "cli/cmd_exec.h"
 #include "cli/cmd_help.h"
 #include "cli/cmd_inspect.h"
+#include "cli/cmd_logs.h"
+#include "cli/cmd_pause.h"
+#include "cli/cmd_ps.h"
+#include "cli/cmd_ps_end.h"
+#include "cli/cmd_ps_stop.h"
 #include "cli/cmd_releases.h"
 #include "cli/cmd_run.h"
+#include "cli/cmd_run_detached.h"
 #include "cli/cmd_services.h"
+#include "cli/cmd_stats.h"
+#include "cli/cmd_update.h"
 
 namespace convox::cli {
 namespace {
@@ -38,25 +47,39 @@ constexpr const Command* kCommands[] = {
     &kEnvGet,
     &kEnvSet,
     &kEnvUnset,
+    &kExec,
     &kGc,
     &kHelp,
     &kInspect,
+    &kLogs,
+    &kPause,
+    &kPs,
+    &kPsInfo,
+    &kPsRemove,
+    &kPsStop,
+    &kPsWait,
+    &kRackPs,
     &kReleases,
     &kReleasesInfo,
     &kReleasesManifest,
     &kReleasesPromote,
     &kReleasesRollback,
+    &kResume,
     &kRun,
     &kServices,
+    &kStats,
+    &kTop,
+    &kUpdate,
     &kVersion,
 };
 
 constexpr std::string_view kCloudCommands[] = {
-    "auth",         "budget",        "certs",        "cloud",          "console",         "cost",
-    "deploy-debug", "instances",     "letsencrypt",  "login",          "logout",          "machines",
-    "racks",        "runtimes",      "ssl",          "switch",         "telemetry",       "update",
-    "workflows",    "rack access",   "rack install", "rack karpenter", "rack kubeconfig", "rack mv",
-    "rack params",  "rack runtimes", "rack scale",   "rack sync",      "rack uninstall",  "rack update",
+    "auth",           "budget",          "certs",          "cloud",       "console",
+    "cost",           "deploy-debug",    "instances",      "letsencrypt", "login",
+    "logout",         "machines",        "racks",          "runtimes",    "ssl",
+    "switch",         "telemetry",       "workflows",      "rack access", "rack install",
+    "rack karpenter", "rack kubeconfig", "rack mv",        "rack params", "rack runtimes",
+    "rack scale",     "rack sync",       "rack uninstall", "rack update",
 };
 
 bool starts_with(std::span<const std::string> words, std::string_view name) {
@@ -75,6 +98,7 @@ bool starts_with(std::span<const std::string> words, std::string_view name) {
 std::span<const Command* const> commands() { return kCommands; }
 
 Found find_command(std::span<const std::string> words) {
+  if (!words.empty() && words[0] == kAgain.name) return {&kAgain, 1};  // in no list
   Found best;
   for (const Command* command : kCommands) {
     if (!starts_with(words, command->name)) continue;

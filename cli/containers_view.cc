@@ -12,12 +12,11 @@ Result<Containers> open_containers(const Invocation& invocation) {
   if (host.no_cgroups) return *host.no_cgroups;
   rootfs::Store store = TRY(rootfs::Store::open(invocation.globals.root));
   runtime::Containers records = TRY(runtime::Containers::open(invocation.globals.run, std::move(store)));
-  const auto reaped = TRY(records.reap(host.cgroups), "looking for what a killed convox left");
-  if (reaped.error) warn(reaped.error->text);
-  std::vector<std::string> broken;
-  std::vector<runtime::Listed> all = TRY(runtime::list_containers(records, &broken));
-  for (const std::string& id : broken) warn(cat("container ", id, " has a record that cannot be read"));
-  return Containers{std::move(host), std::move(records), std::move(all)};
+  runtime::Survey survey =
+      TRY(runtime::survey_containers(records, host.cgroups), "looking for what a killed convox left");
+  if (survey.reaped.error) warn(survey.reaped.error->text);
+  for (const std::string& id : survey.broken) warn(cat("container ", id, " has a record that cannot be read"));
+  return Containers{std::move(host), std::move(records), std::move(survey.all)};
 }
 
 Result<runtime::Listed> Containers::find(const Invocation& invocation, std::string_view text) const {

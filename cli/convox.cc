@@ -93,7 +93,7 @@ int run(int argc, char** argv) {
 
 int main(int argc, char** argv) {
 #ifdef CONVOX_FAULTS
-  convox::faults::start(environ, false);
+  convox::faults::start(environ, convox::faults::kHost);
 #endif
   return convox::cli::run(argc, argv);
 }

@@ -26,7 +26,9 @@ std::string two_columns(const Lines& lines) {
 
 // "--app name  -a name"
 std::string spelling(const Option& option) {
-  const std::string value = option.value.empty() ? "" : cat(" ", option.value);
+  const std::string value = option.value.empty()     ? ""
+                            : option.implied.empty() ? cat(" ", option.value)
+                                                     : cat("[=", option.value, "]");
   std::string text = cat("--", option.name, value);
   if (option.letter) text += cat("  -", option.letter, value);
   return text;

@@ -79,6 +79,7 @@ class Parser {
     if (!option || (behind_command() && option->name == "help")) return false;
     std::optional<std::string> value;
     if (equals != word.npos) value = word.substr(equals + 1);
+    if (!value && !option->implied.empty()) value = option->implied;
     if (!value && !option->value.empty()) {
       if (at_ == words_.size()) return invalid(cat("flag needs an argument: ", word));
       value = words_[at_++];

@@ -2,15 +2,15 @@
 
 #include <fcntl.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <charconv>
-#include <cstdlib>
 
+#include "cli/limit_flags.h"
 #include "cli/shell_words.h"
+#include "cli/process_flags.h"
 #include "cli/signal_names.h"
-#include "cli/sizes.h"
+#include "cli/times.h"
 #include "runtime/base/fs.h"
 #include "runtime/launch_plan.h"
 
@@ -33,77 +33,34 @@ class Maker {
     want_.service = service_.name;
     want_.release = source_.release.id;
     want_.layers = source_.image ? source_.image->layers : std::vector<std::string>{"<layers of the image>"};
-    want_.keep = flags_.flag("keep");
     want_.init = service_.init_given && service_.init;
     want_.read_only_root = flags_.flag("read-only") || service_.security.read_only_root;
-    want_.terminal = runtime::is_terminal(STDIN_FILENO) && runtime::in_foreground(STDIN_FILENO);
+    const bool detached = flags_.flag("detach");
+    want_.keep = detached || flags_.flag("keep");
+    want_.terminal = detached ? flags_.flag("tty") : user_at_terminal();
     if (want_.terminal) want_.terminal_size = runtime::users_terminal_size();
-    TRY(set_command());
+    const std::vector<std::string> words(flags_.arguments.begin() + 1, flags_.arguments.end());
+    TRY(set_command(want_, flags_.flag("entrypoint", true) ? image_.entrypoint : std::vector<std::string>(), words));
     TRY(set_environment());
     TRY(set_user());
     TRY(set_namespaces());
     TRY(set_capabilities());
-    TRY(set_limits());
+    want_.limits = TRY(limits_of(flags_));
     TRY(set_volumes());
-    const auto directory = flags_.value("workdir");
-    want_.directory = directory ? std::string(*directory) : image_.working_dir.empty() ? "/" : image_.working_dir;
-    if (want_.directory[0] != '/') return invalid(cat("--workdir \"", want_.directory, "\" is not an absolute path"));
+    TRY(set_directory(want_, flags_, image_.working_dir.empty() ? "/" : image_.working_dir));
     if (!image_.stop_signal.empty()) out_.stop_signal = TRY(parse_signal(image_.stop_signal), "the image's StopSignal");
     out_.grace = service_.grace;
     return std::move(out_);
   }
 
  private:
-  // One word with blanks or shell characters is a line for a shell, if the image has one; several words are an argv.
-  // They are never joined and cut again: that is how quotes get lost.
-  Result<> set_command() {
-    const std::vector<std::string> words(flags_.arguments.begin() + 1, flags_.arguments.end());
-    const std::vector<std::string> entrypoint =
-        flags_.flag("entrypoint", true) ? image_.entrypoint : std::vector<std::string>();
-    want_.argv = entrypoint;
-    if (words.size() == 1 && needs_shell(words[0])) {
-      want_.split_argv = entrypoint;
-      for (std::string& word : TRY(shell_words(words[0]), "the command")) want_.split_argv.push_back(std::move(word));
-      want_.argv.insert(want_.argv.end(), {"/bin/sh", "-c", words[0]});
-    } else {
-      want_.argv.insert(want_.argv.end(), words.begin(), words.end());
-    }
-    return ok();
-  }
-
-  void put(std::string_view entry) {
-    const std::string_view key = entry.substr(0, entry.find('=') + 1);
-    for (std::string& there : want_.env)
-      if (there.starts_with(key)) {
-        there = entry;
-        return;
-      }
-    want_.env.emplace_back(entry);
-  }
-  void put_if_unset(std::string_view entry) {
-    const std::string_view key = entry.substr(0, entry.find('=') + 1);
-    if (std::none_of(want_.env.begin(), want_.env.end(), [&](const auto& there) { return there.starts_with(key); }))
-      want_.env.emplace_back(entry);
-  }
-
   Result<> set_environment() {
-    for (const std::string& entry : image_.env) put(entry);
-    for (const auto& [key, value] : source_.environment) put(cat(key, "=", value));
-    for (const std::string_view entry : flags_.values("env")) {
-      if (entry.empty() || entry[0] == '=' || entry.find('\0') != std::string_view::npos)
-        return invalid(cat("--env \"", entry, "\" has no name"));
-      if (entry.find('=') != std::string_view::npos) {
-        put(entry);
-      } else if (const char* value = std::getenv(std::string(entry).c_str())) {  // by name: the caller's own value
-        put(cat(entry, "=", value));
-      }
-    }
-    put_if_unset(kDefaultPath);
-    put_if_unset("container=convox");
-    if (want_.terminal) {
-      const char* term = std::getenv("TERM");
-      put_if_unset(cat("TERM=", term ? term : "xterm"));
-    }
+    for (const std::string& entry : image_.env) put(want_.env, entry);
+    for (const auto& [key, value] : source_.environment) put(want_.env, cat(key, "=", value));
+    TRY(put_given(want_.env, flags_));
+    put_if_unset(want_.env, kDefaultPath);
+    put_if_unset(want_.env, "container=convox");
+    if (want_.terminal) put_if_unset(want_.env, callers_term());
     return ok();
   }
 
@@ -157,32 +114,6 @@ class Maker {
       out_.warnings.emplace_back("with SYS_ADMIN the container can undo the masks and mount flags of its own view");
     if (security.allow_privilege_escalation.value_or(false)) want_.no_new_privileges = false;
     if (security.seccomp_profile == "Unconfined") want_.seccomp = false;
-    return ok();
-  }
-
-  Result<std::optional<std::uint64_t>> amount(const char* flag) {
-    const auto number = TRY(flags_.number(flag));
-    if (number && *number <= 0) return invalid(cat("--", flag, " must be larger than 0"));
-    return number ? std::optional<std::uint64_t>(static_cast<std::uint64_t>(*number)) : std::nullopt;
-  }
-  Result<std::optional<std::uint64_t>> bytes(const char* flag) {
-    const auto text = flags_.value(flag);
-    if (!text) return std::optional<std::uint64_t>();
-    const std::int64_t size = TRY(parse_size(*text), "--", flag);
-    if (size <= 0) return invalid(cat("--", flag, " must be larger than 0"));
-    return std::optional<std::uint64_t>(static_cast<std::uint64_t>(size));
-  }
-
-  Result<> set_limits() {
-    cgroups::Limits& limits = want_.limits;
-    if (const auto cpu = TRY(amount("cpu"))) limits.cpu_weight = cgroups::cpu_weight(*cpu);
-    if (const auto cpu = TRY(amount("cpu-limit"))) limits.cpu_max = cgroups::cpu_max(*cpu);
-    limits.memory_low = TRY(bytes("memory"));
-    limits.memory_max = TRY(bytes("memory-limit"));
-    if (limits.memory_max && limits.memory_low && *limits.memory_max < *limits.memory_low)
-      return invalid("memory limit can not be less memory request");
-    if (!limits.memory_max) limits.memory_max = limits.memory_low;
-    limits.pids_max = TRY(amount("pids-limit"));
     return ok();
   }
 
@@ -273,6 +204,30 @@ class Maker {
 Result<RunConfig> make_run_config(const Invocation& invocation, const app::RunSource& source,
                                   const runtime::Host& host) {
   return Maker(invocation, source, host).make();
+}
+
+void name_host(runtime::ContainerConfig& config) {
+  const auto names_it = [](const std::string& entry) { return entry.starts_with("HOSTNAME="); };
+  if (std::none_of(config.env.begin(), config.env.end(), names_it)) config.env.push_back(cat("HOSTNAME=", config.id));
+}
+
+runtime::Record record_of(const runtime::ContainerConfig& config, const RunConfig& run,
+                          const std::vector<std::string>& command, std::string boot_id) {
+  runtime::Record record;
+  record.id = config.id;
+  record.app = config.app;
+  record.service = config.service;
+  record.release = config.release;
+  record.command = command;
+  record.boot_id = std::move(boot_id);
+  record.started = now() / kSecond;
+  record.cgroup = cat("convox/", config.id);
+  record.layers = config.layers;
+  record.keep = config.keep;
+  record.holder = static_cast<int>(sys::getpid());
+  record.stop_signal = run.stop_signal;
+  record.grace = run.grace;
+  return record;
 }
 
 }  // namespace convox::cli

@@ -8,6 +8,7 @@
 #include "cli/command.h"
 #include "runtime/container_config.h"
 #include "runtime/host.h"
+#include "runtime/record.h"
 
 namespace convox::cli {
 
@@ -21,5 +22,12 @@ struct RunConfig {
 // `invocation` is of `run`: its arguments are the service and the command's words.
 Result<RunConfig> make_run_config(const Invocation& invocation, const app::RunSource& source,
                                   const runtime::Host& host);
+
+// HOSTNAME, where nobody set it: the id.
+void name_host(runtime::ContainerConfig& config);
+
+// The first record of a container: what it is, and how to stop it.
+runtime::Record record_of(const runtime::ContainerConfig& config, const RunConfig& run,
+                          const std::vector<std::string>& command, std::string boot_id);
 
 }  // namespace convox::cli

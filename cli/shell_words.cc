@@ -58,4 +58,8 @@ std::string shell_quoted(const std::vector<std::string>& words) {
   return line;
 }
 
+std::string command_line(const std::vector<std::string>& words) {
+  return words.size() == 1 ? words[0] : shell_quoted(words);
+}
+
 }  // namespace convox::cli

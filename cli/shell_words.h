@@ -18,4 +18,7 @@ Result<std::vector<std::string>> shell_words(std::string_view text);
 // The words as one line that a shell would cut into the same words.
 std::string shell_quoted(const std::vector<std::string>& words);
 
+// A command as its user wrote it: one word as it is, for it may be a whole line for a shell; several, quoted.
+std::string command_line(const std::vector<std::string>& words);
+
 }  // namespace convox::cli

@@ -48,4 +48,10 @@ Result<int> parse_signal(std::string_view name) {
   return *signal;
 }
 
+std::string signal_name(int signal) {
+  if (const char* known = signal < kFirstRealTime ? ::sigabbrev_np(signal) : nullptr) return cat("SIG", known);
+  if (signal >= kFirstRealTime && signal <= kLastRealTime) return cat("SIGRTMIN+", signal - kFirstRealTime);
+  return cat("signal ", signal);
+}
+
 }  // namespace convox::cli

@@ -8,13 +8,15 @@
 namespace convox::cli {
 namespace {
 
+constexpr std::size_t kLeast = 8;  // columns of the last one, however narrow the terminal is
+
 std::string padding(std::size_t width, std::string_view text) {
   return std::string(width - display_width(text) + 2, ' ');
 }
 
 }  // namespace
 
-std::string Table::text() const {
+std::string Table::text(std::size_t width) const {
   std::vector<std::vector<std::string>> rows = rows_;
   std::vector<std::size_t> widths(rows[0].size());
   for (auto& row : rows) {
@@ -24,6 +26,10 @@ std::string Table::text() const {
       widths[column] = std::max(widths[column], display_width(row[column]));
     }
   }
+  std::size_t last = 0;  // where the last column begins
+  for (std::size_t column = 0; column + 1 < widths.size(); ++column) last += widths[column] + 2;
+  if (width != std::string::npos)
+    for (auto& row : rows) row.back() = fitted(row.back(), width > last + kLeast ? width - last : kLeast);
   std::string text;
   for (const auto& row : rows) {
     const Colour colour = &row == &rows[0] ? Colour::kHeader : Colour::kValue;

@@ -4,6 +4,7 @@
 // is. Widths are columns of a terminal; cells are escaped.
 #pragma once
 #include <initializer_list>
+#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -14,8 +15,10 @@ namespace convox::cli {
 class Table {
  public:
   Table(std::initializer_list<std::string_view> headers) : rows_{{headers.begin(), headers.end()}} {}
+  explicit Table(std::span<const std::string_view> headers) : rows_{{headers.begin(), headers.end()}} {}
   void add(std::vector<std::string> cells) { rows_.push_back(std::move(cells)); }
-  std::string text() const;
+  // With `width`, of a terminal, the last column is cut so that no row needs a second line.
+  std::string text(std::size_t width = std::string::npos) const;
 
  private:
   std::vector<std::vector<std::string>> rows_;  // the first is the header

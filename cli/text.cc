@@ -51,6 +51,7 @@ Character first_character(std::string_view text) {
 }
 
 std::string escaped(std::string_view text) {
+  if (std::ranges::all_of(text, [](char c) { return c >= 0x20 && c < 0x7f; })) return std::string(text);
   std::string made;
   while (!text.empty()) {
     const auto [code, size] = first_character(text);
@@ -74,6 +75,7 @@ std::string escaped(std::string_view text) {
 }
 
 std::size_t display_width(std::string_view text) {
+  if (std::ranges::all_of(text, [](char c) { return c >= 0; })) return text.size();  // ASCII
   std::size_t width = 0;
   while (!text.empty()) {
     const auto [code, size] = first_character(text);
@@ -81,6 +83,19 @@ std::size_t display_width(std::string_view text) {
     text.remove_prefix(std::max<std::size_t>(size, 1));
   }
   return width;
+}
+
+std::string fitted(std::string_view text, std::size_t columns) {
+  if (text.size() <= columns || display_width(text) <= columns) return std::string(text);  // a byte is a column at most
+  const std::string_view sign = std::string_view("..").substr(0, columns);
+  std::size_t end = 0;
+  for (std::size_t width = 0; end < text.size();) {
+    const std::size_t size = std::max<std::size_t>(first_character(text.substr(end)).size, 1);
+    width += display_width(text.substr(end, size));
+    if (width + sign.size() > columns) break;
+    end += size;
+  }
+  return cat(text.substr(0, end), sign);
 }
 
 }  // namespace convox::cli

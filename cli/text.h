@@ -18,6 +18,9 @@ std::string escaped(std::string_view text);
 // How many columns a terminal gives it. Combining marks take none, East Asian wide characters and most emoji two.
 std::size_t display_width(std::string_view text);
 
+// As much of it as fits into so many columns; what was cut off shows as "..".
+std::string fitted(std::string_view text, std::size_t columns);
+
 // The first character of UTF-8 text. `size` is 0 if no well-formed one stands there (RFC 3629: shortest form, no
 // surrogates).
 struct Character {

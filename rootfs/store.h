@@ -27,6 +27,8 @@ class Store {
   // Opens the store at `root`, and makes it where it is missing.
   static Result<Store> open(const std::string& root);
 
+  [[nodiscard]] const std::string& path() const { return path_; }
+
   // Directories of the store, each made on demand, 0700.
   [[nodiscard]] Result<UniqueFd> layers() const { return part("layers"); }
   [[nodiscard]] Result<UniqueFd> images() const { return part("images"); }

@@ -15,6 +15,7 @@
 #include <charconv>
 #include <cstring>
 
+#include "runtime/base/fs.h"
 #include "runtime/stage/plan.h"
 
 namespace convox::runtime {
@@ -91,36 +92,42 @@ Errno close_others(const int* kept, std::size_t count) noexcept {
   return Errno(sys::close_range(next, ~0U, 0));
 }
 
-std::uint64_t flags_of(const Namespaces& namespaces) {
-  std::uint64_t flags = CLONE_PIDFD | CLONE_INTO_CGROUP | CLONE_CLEAR_SIGHAND | CLONE_NEWNS | CLONE_NEWPID;
-  if (namespaces.user) flags |= CLONE_NEWUSER;
-  if (namespaces.network) flags |= CLONE_NEWNET;
-  if (namespaces.ipc) flags |= CLONE_NEWIPC;
-  if (namespaces.uts) flags |= CLONE_NEWUTS;
-  if (namespaces.cgroup) flags |= CLONE_NEWCGROUP;
-  flags |= namespaces.time ? CLONE_NEWTIME : CLONE_VM;
+// All but the PID namespace's.
+std::uint64_t kinds_of(const Namespaces& namespaces) {
+  std::uint64_t kinds = CLONE_NEWNS;
+  if (namespaces.user) kinds |= CLONE_NEWUSER;
+  if (namespaces.network) kinds |= CLONE_NEWNET;
+  if (namespaces.ipc) kinds |= CLONE_NEWIPC;
+  if (namespaces.uts) kinds |= CLONE_NEWUTS;
+  if (namespaces.cgroup) kinds |= CLONE_NEWCGROUP;
+  if (namespaces.time) kinds |= CLONE_NEWTIME;
+  return kinds;
+}
+
+std::uint64_t flags_of(const Birth& birth) {
+  std::uint64_t flags = CLONE_PIDFD | CLONE_INTO_CGROUP | CLONE_CLEAR_SIGHAND;
+  if (!birth.namespaces.time) flags |= CLONE_VM;
+  if (birth.join < 0) flags |= CLONE_NEWPID | kinds_of(birth.namespaces);
   return flags;
 }
 
-}  // namespace
-
-void die_with_parent() { sys::prctl(PR_SET_PDEATHSIG, SIGKILL); }
-
-Result<UniqueFd> in_private_mounts(const std::function<void()>& deed) {
+// Runs `deed` in a task that shares our memory and has a stack of its own, while we are suspended (CLONE_VFORK): so it
+// is a call, in which everything of the task that is not shared may change. It ends when `deed` returns, unless that
+// executed another program. The pidfd of the task, to be reaped.
+template <class Deed>
+Result<UniqueFd> call_in_task(std::uint64_t flags, Deed deed) {
   constexpr std::size_t room = 256 * 1024;  // `deed` is ordinary code
   void* stack = TRY(make_stack(room));
   int pidfd = -1;
   clone_args args{};
-  args.flags = CLONE_VM | CLONE_VFORK | CLONE_FILES | CLONE_NEWNS | CLONE_PIDFD;
+  args.flags = CLONE_VM | CLONE_VFORK | CLONE_PIDFD | flags;
   args.pidfd = reinterpret_cast<std::uint64_t>(&pidfd);
   args.exit_signal = SIGCHLD;
   args.stack = reinterpret_cast<std::uint64_t>(stack);
   args.stack_size = room;
   // Not sanitised itself: AddressSanitizer would warn that a call without return leaves a stack which it does not know.
   const auto live = [](void* call) __attribute__((no_sanitize("address"))) {
-    // It holds our descriptors, and so our locks; if this fails, a moment longer.
-    sys::prctl(PR_SET_PDEATHSIG, SIGKILL);
-    (*static_cast<const std::function<void()>*>(call))();
+    (*static_cast<Deed*>(call))();
     sys::exit_group(0);
   };
   // A Ctrl-Z would stop the task, and us with it where no signal reaches us: it inherits this mask. No deadline covers
@@ -128,11 +135,61 @@ Result<UniqueFd> in_private_mounts(const std::function<void()>& deed) {
   const unsigned long all = ~0UL;
   unsigned long before = 0;
   TRY(check(sys::rt_sigprocmask(SIG_SETMASK, &all, &before), "rt_sigprocmask", ""));
-  const long pid = clone_onto(&args, live, const_cast<std::function<void()>*>(&deed));
+  const long pid = clone_onto(&args, live, &deed);
   sys::rt_sigprocmask(SIG_SETMASK, &before, nullptr);  // cannot fail: it did not the first time
   sys::munmap(stack, room);                            // vfork returned: the task has let go of our memory
-  TRY(check(pid, "clone3", "CLONE_NEWNS"));
+  TRY(check(pid, "clone3", ""));
   return UniqueFd(pidfd);
+}
+
+}  // namespace
+
+Result<Child> fork_into(int cgroup) {
+  int pidfd = -1;
+  clone_args args{};
+  args.flags = CLONE_PIDFD | CLONE_INTO_CGROUP;
+  args.pidfd = reinterpret_cast<std::uint64_t>(&pidfd);
+  args.exit_signal = SIGCHLD;
+  args.cgroup = static_cast<std::uint64_t>(cgroup);
+  const long pid = sys::clone3(&args, sizeof args);
+  TRY(check(pid, "clone3", "a launcher"));
+  return pid == 0 ? Child{UniqueFd(), 0} : Child{UniqueFd(pidfd), static_cast<int>(pid)};
+}
+
+void die_with_parent() { sys::prctl(PR_SET_PDEATHSIG, SIGKILL); }
+
+Result<UniqueFd> in_private_mounts(const std::function<void()>& deed) {
+  return call_in_task(CLONE_FILES | CLONE_NEWNS, [&] {
+    // It holds our descriptors, and so our locks; if this fails, a moment longer.
+    sys::prctl(PR_SET_PDEATHSIG, SIGKILL);
+    deed();
+  });
+}
+
+Result<UniqueFd> start_program(int program, const char* name, const std::vector<int>& handed) {
+  std::vector<int> kept = handed;
+  kept.push_back(program);
+#ifdef CONVOX_FAULTS
+  kept.push_back(faults::kLog);
+#endif
+  std::sort(kept.begin(), kept.end());
+  std::string first = cat(handed.front()), title = name;
+  char* argv[] = {title.data(), first.data(), nullptr};
+  char* envp[] = {nullptr, nullptr};
+#ifdef CONVOX_FAULTS
+  envp[0] = faults::environment();
+#endif
+  long failed = 0;
+  UniqueFd task = TRY(call_in_task(CLONE_CLEAR_SIGHAND, [&] {
+    sys::setsid();  // it leads no group yet, so this cannot fail
+    failed = -close_others(kept.data(), kept.size()).value;
+    for (const int fd : handed)
+      if (failed == 0) failed = std::min(sys::fcntl(fd, F_SETFD, 0), 0L);
+    if (failed == 0) failed = sys::execveat(program, "", argv, envp, AT_EMPTY_PATH);
+  }));
+  if (failed == 0) return task;
+  reap(task);
+  return os_error("execveat", name, Errno(failed));
 }
 
 void reap(const UniqueFd& pidfd) {
@@ -147,7 +204,21 @@ ChildMemory::~ChildMemory() {
   if (stack_) sys::munmap(stack_, kStack);
 }
 
-Result<Child> ChildMemory::clone(const Namespaces& namespaces, int cgroup, const ChildStart& start) {
+// The one moment in which anything of ours lies in a container: the namespace for children that we shall have, not for
+// us. Only a child that is born into a PID namespace is in it; all others are joined by the child itself.  setns(2)
+Result<long> ChildMemory::clone_inside(clone_args& args) {
+  const UniqueFd own = TRY(fs::open("/proc/self/ns/pid", O_RDONLY));
+  TRY(check(sys::setns(birth_.join, CLONE_NEWPID), "setns", "the container's PID namespace"));
+  const long pid = clone_onto(&args, &ChildMemory::live, this);
+  if (const long back = sys::setns(own.get(), CLONE_NEWPID); back < 0) {  // nobody else may be born in there
+    if (pid > 0) sys::kill(static_cast<int>(pid), SIGKILL);
+    return os_error("setns", "our own PID namespace", Errno(back));
+  }
+  return pid;
+}
+
+Result<Child> ChildMemory::clone(const Birth& birth, int cgroup, const ChildStart& start) {
+  birth_ = birth;
   start_ = start;
   const auto digits = [](char* text, int number) { *std::to_chars(text, text + 11, number).ptr = '\0'; };
   digits(socket_digits_, start.socket);
@@ -163,6 +234,7 @@ Result<Child> ChildMemory::clone(const Namespaces& namespaces, int cgroup, const
   kept_[0] = start.socket;
   kept_[1] = start.stage;
   kept_[2] = start.plan;
+  if (birth.join >= 0) kept_[kept_count_++] = birth.join;
 #ifdef CONVOX_FAULTS
   kept_[kept_count_++] = faults::kLog;
 #endif
@@ -175,14 +247,15 @@ Result<Child> ChildMemory::clone(const Namespaces& namespaces, int cgroup, const
   TRY(check(sys::prctl(PR_SET_DUMPABLE, 0), "prctl", "PR_SET_DUMPABLE"));
   int pidfd = -1;
   clone_args args{};
-  args.flags = flags_of(namespaces);
+  args.flags = flags_of(birth);
   args.pidfd = reinterpret_cast<std::uint64_t>(&pidfd);
   args.exit_signal = SIGCHLD;
   args.stack = reinterpret_cast<std::uint64_t>(stack_);
   args.stack_size = kStack;
   args.cgroup = static_cast<std::uint64_t>(cgroup);
-  const long pid = clone_onto(&args, &ChildMemory::live, this);
-  if (pid == -EPERM && namespaces.user)  // user_namespaces(7): refused to whoever is in a chroot
+  const long pid = birth.join < 0 ? clone_onto(&args, &ChildMemory::live, this) : TRY(clone_inside(args));
+  if (pid == -EPERM && birth.join < 0 &&
+      birth.namespaces.user)  // user_namespaces(7): refused to whoever is in a chroot
     return os_error("clone3", "", Errno(pid)).advise("a chroot cannot have user namespaces, a pivot_root can");
   TRY(check(pid, "clone3", ""));
   return Child{UniqueFd(pidfd), static_cast<int>(pid)};
@@ -194,18 +267,26 @@ Result<Child> ChildMemory::clone(const Namespaces& namespaces, int cgroup, const
 void ChildMemory::live(void* self) noexcept {
   auto& memory = *static_cast<ChildMemory*>(self);
   const ChildStart& start = memory.start_;
+  const int join = memory.birth_.join;
   for (int fd = 0; fd < 3; ++fd)
     if (const long rc = sys::dup3(start.stdio[fd], fd, 0); rc < 0) give_up(start, Errno(rc));
   // This copy of the table keeps what the stage needs, and nothing that our caller left open for us. Above all not the
   // host side's end of the socket, or its death would not be the end of file that we wait for below; nor the lock that
   // says that it lives.
   if (const Errno error = close_others(memory.kept_, memory.kept_count_); error) give_up(start, error);
-  if (start.mapped) {
+  if (join >= 0) {
+    // All in one call, and the user namespace first of all, by whose rights the others are joined.
+    if (const long rc = sys::setns(join, static_cast<int>(kinds_of(memory.birth_.namespaces))); rc < 0)
+      give_up(start, Errno(rc));
+    sys::close(join);
+  } else if (memory.birth_.namespaces.user) {
     char go = 0;
     long got = 0;
     do got = sys::read(start.socket, &go, 1);
     while (got == -EINTR);
     if (got != 1) sys::exit_group(stage::kStageFailed);  // the host side is gone
+  }
+  if (memory.birth_.namespaces.user) {
     if (const long rc = sys::setresgid(0, 0, 0); rc < 0) give_up(start, Errno(rc));
     if (const long rc = sys::setresuid(0, 0, 0); rc < 0) give_up(start, Errno(rc));
   }

@@ -1,4 +1,5 @@
-// How is the child made: one clone3 into every new namespace, sharing our memory until it executes the stage?
+// How is the child made: one clone3 into every new namespace, or into a container, sharing our memory until it executes
+// the stage?
 //
 // CLONE_VM spares the copy of the page tables, the largest part of a clone; with a stack of its own the child may run
 // beside us. For as long as it does, it makes raw system calls and touches nothing that we may change: no heap, no
@@ -6,10 +7,13 @@
 // clone(2)
 #pragma once
 #include <functional>
+#include <vector>
 
 #include "runtime/base/result.h"
 #include "runtime/base/unique_fd.h"
 #include "runtime/container_config.h"
+
+struct clone_args;
 
 namespace convox::runtime {
 
@@ -19,8 +23,13 @@ struct ChildStart {
   int stage = -1;   // the sealed stage
   int plan = -1;    // the sealed plan
   int stdio[3] = {-1, -1, -1};
-  bool mapped = false;     // wait for the id maps
   std::uint32_t step = 0;  // the number of this step, for its reports
+};
+
+// Where it will live.
+struct Birth {
+  Namespaces namespaces;  // new ones, or with `join` those that the container has of its own
+  int join = -1;          // pidfd of a process of the container
 };
 
 struct Child {
@@ -36,19 +45,28 @@ class ChildMemory {
   ChildMemory(const ChildMemory&) = delete;
   ChildMemory& operator=(const ChildMemory&) = delete;
   // `cgroup` is the directory of the leaf the child is born in.
-  Result<Child> clone(const Namespaces& namespaces, int cgroup, const ChildStart& start);
+  Result<Child> clone(const Birth& birth, int cgroup, const ChildStart& start);
 
  private:
+  Result<long> clone_inside(clone_args& args);
   [[noreturn]] static void live(void* self) noexcept;
 
   void* stack_ = nullptr;
+  Birth birth_;
   ChildStart start_;
-  int kept_[4] = {};
+  int kept_[5] = {};
   std::size_t kept_count_ = 3;
   char socket_digits_[12] = {}, plan_digits_[12] = {};
   char* argv_[4] = {};
   char* envp_[2] = {};
 };
+
+// Starts a sealed program of ours in a session of its own, which no terminal's signals reach. Its first argument is the
+// number of the first of `handed`, the descriptors that it inherits: it has no others. The pidfd, to be reaped.
+Result<UniqueFd> start_program(int program, const char* name, const std::vector<int>& handed);
+
+// fork(2) into a cgroup: a child with a copy of this memory, whose pid here is 0. For children that go on as convox.
+Result<Child> fork_into(int cgroup);
 
 // Runs `deed` in a mount namespace of its own, a copy of ours that ends with it: a task that shares our memory and
 // descriptors and has its own namespace, working directory and credentials, while we are suspended (CLONE_VFORK). So it

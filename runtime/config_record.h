@@ -1,7 +1,7 @@
 // How is a ContainerConfig kept beside the record of its container?
 //
-// RUN/c/<id>/config.json, written with the first record and never changed. `exec` takes the container's confinement
-// from it, a restart launches it again, `inspect` shows it.
+// RUN/c/<id>/config.json, written with the first record; only `update` changes it, its limits. `exec` takes the
+// container's confinement from it, a restart launches it again, `inspect` shows it.
 #pragma once
 #include <string>
 #include <string_view>

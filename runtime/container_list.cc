@@ -1,10 +1,6 @@
 #include "runtime/container_list.h"
 
-#include <fcntl.h>
-
 #include <algorithm>
-
-#include "runtime/host.h"
 
 namespace convox::runtime {
 namespace {
@@ -29,25 +25,45 @@ std::optional<Listed> running_of_service(const std::vector<Listed>& all, std::st
   return oldest ? std::optional(*oldest) : std::nullopt;
 }
 
+struct List {
+  using Place = Containers::Place;
+  std::vector<Listed> all;
+  std::vector<std::string> broken;
+  std::vector<std::size_t> unsettled;
+
+  void add(const std::string& id, Result<Record> record, Place place) {
+    if (!record) {
+      broken.push_back(id);
+    } else if (place != Place::kLeft) {  // what is left is reaped, not shown
+      if (place == Place::kKept && record->phase != Phase::kStopped) unsettled.push_back(all.size());
+      all.push_back({std::move(*record), place == Place::kHeld});
+    }
+  }
+
+  Result<std::vector<Listed>> settled(const Containers& containers) && {
+    for (const std::size_t i : unsettled) TRY(containers.settle(all[i].record));
+    std::ranges::sort(all, is_before);
+    return std::move(all);
+  }
+};
+
 }  // namespace
 
 Result<std::vector<Listed>> list_containers(const Containers& containers, std::vector<std::string>* broken) {
-  std::vector<Listed> all;
-  TRY(containers.each([&](const std::string& id, Result<Record> record, bool live) {
-    if (record)
-      all.push_back({std::move(*record), live});
-    else if (broken)
-      broken->push_back(id);
-  }));
-  const std::string boot_id = TRY(read_boot_id());
-  for (Listed& one : all) {
-    if (one.live || one.record.phase == Phase::kStopped) continue;
-    one.record.phase = Phase::kStopped;
-    one.record.status = kUnknownStatus;
-    one.record.why = one.record.boot_id == boot_id ? "keeper killed" : "host rebooted";
-  }
-  std::ranges::sort(all, is_before);
-  return all;
+  List list;
+  TRY(containers.each([&](const auto& id, auto record, auto place) { list.add(id, std::move(record), place); }));
+  if (broken) *broken = list.broken;
+  return std::move(list).settled(containers);
+}
+
+Result<Survey> survey_containers(const Containers& containers, const cgroups::Hierarchy& hierarchy) {
+  List list;
+  Survey survey;
+  survey.reaped = TRY(containers.survey(
+      hierarchy, [&](const auto& id, auto record, auto place) { list.add(id, std::move(record), place); }));
+  survey.broken = std::move(list.broken);
+  survey.all = TRY(std::move(list).settled(containers));
+  return survey;
 }
 
 Result<Listed> find_container(const std::vector<Listed>& all, std::string_view text,

@@ -22,6 +22,14 @@ struct Listed {
 // reads as stopped, "host rebooted". A record that cannot be read is left out here; `broken` gets its id.
 Result<std::vector<Listed>> list_containers(const Containers& containers, std::vector<std::string>* broken = nullptr);
 
+// The same, and what is dead is disposed of on the way: Containers::survey.
+struct Survey {
+  std::vector<Listed> all;
+  std::vector<std::string> broken;
+  Containers::Reaped reaped;
+};
+Result<Survey> survey_containers(const Containers& containers, const cgroups::Hierarchy& hierarchy);
+
 // What `text` names: an id, the beginning (3 characters or more) of exactly one, or with `service_of` the name of a
 // service of that app: then its oldest running service process, else its oldest running one-off. Kind::kNotFound:
 // "no such process: X"; kInvalid: "process id X is ambiguous: A, B".

@@ -11,8 +11,10 @@
 
 #include "cgroups/cgroup.h"
 #include "runtime/base/fs.h"
-#include "runtime/base/words.h"
 #include "runtime/config_record.h"
+#include "runtime/ending.h"
+#include "runtime/exec_group.h"
+#include "runtime/host.h"
 #include "runtime/host_ids.h"
 
 namespace convox::runtime {
@@ -22,6 +24,7 @@ constexpr std::chrono::milliseconds kDeath{10'000};  // for processes that were 
 constexpr std::size_t kLargestRecord = 1 << 20;
 constexpr const char* kRecordName = "state.json";
 constexpr const char* kConfigName = "config.json";
+constexpr const char* kStopName = "stop";
 
 // Keeps the first error and lets the rest of an undo go on.
 class FirstError {
@@ -46,6 +49,14 @@ Result<std::optional<Record>> read_record(int directory) {
   return std::optional<Record>(TRY(parse_record(*text)));
 }
 
+void show(const Containers::See& see, const std::string& id, Result<std::optional<Record>> record,
+          Containers::Place place) {
+  if (!record)
+    see(id, std::move(record).error(), place);
+  else if (*record)
+    see(id, std::move(**record), place);
+}
+
 Result<> dispose_cgroup(const std::string& id, const cgroups::Hierarchy& hierarchy) {
   auto group = cgroups::Cgroup::open(hierarchy, cat("convox/", id));
   if (!group) return group.error().kind == Error::Kind::kNotFound ? ok() : Result<>(std::move(group).error());
@@ -66,21 +77,31 @@ Result<Containers> Containers::open(const std::string& run, rootfs::Store store)
 
 Result<UniqueFd> Containers::filter_cache() const { return fs::make_and_open_directory(run_.get(), "seccomp", 0700); }
 
+Result<UniqueFd> Containers::exec_groups() const { return fs::make_and_open_directory(run_.get(), "exec", 0700); }
+
 Result<std::optional<Claim>> Containers::try_claim(const std::string& id) const {
+  UniqueFd held;
+  return try_claim(id, held);
+}
+
+Result<std::optional<Claim>> Containers::try_claim(const std::string& id, UniqueFd& held) const {
   auto directory = fs::open_beneath(containers_.get(), id, O_RDONLY | O_DIRECTORY);
   if (!directory) {
     if (directory.error().code == ENOENT) return std::optional<Claim>();
     return std::move(directory).error();
   }
   const long locked = sys::flock(directory->get(), LOCK_EX | LOCK_NB);
-  if (locked == -EWOULDBLOCK) return std::optional<Claim>();
+  if (locked == -EWOULDBLOCK) {
+    held = std::move(*directory);
+    return std::optional<Claim>();
+  }
   TRY(check(locked, "flock", id));
   // Between open and flock another process may have removed it: then what we locked is a directory without a name.
-  struct stat held {
+  struct stat locked_one {
   }, named{};
-  TRY(check(sys::newfstatat(directory->get(), "", &held, AT_EMPTY_PATH), "stat", id));
+  TRY(check(sys::newfstatat(directory->get(), "", &locked_one, AT_EMPTY_PATH), "stat", id));
   const long there = sys::newfstatat(containers_.get(), id.c_str(), &named, AT_SYMLINK_NOFOLLOW);
-  if (there == -ENOENT || (there == 0 && held.st_ino != named.st_ino)) return std::optional<Claim>();
+  if (there == -ENOENT || (there == 0 && locked_one.st_ino != named.st_ino)) return std::optional<Claim>();
   TRY(check(there, "stat", id));
   return std::optional<Claim>(Claim{id, std::move(*directory)});
 }
@@ -107,9 +128,13 @@ Result<> Containers::write(const Claim& claim, const Record& record) const {
 }
 
 Result<> Containers::write(const Claim& claim, const ContainerConfig& config) const {
-  const UniqueFd file =
-      TRY(fs::open_beneath(claim.directory.get(), kConfigName, O_WRONLY | O_CREAT | O_TRUNC, 0600));
+  const UniqueFd file = TRY(fs::open_beneath(claim.directory.get(), kConfigName, O_WRONLY | O_CREAT | O_TRUNC, 0600));
   return fs::write_all(file.get(), print(config), kConfigName);
+}
+
+Result<> Containers::rewrite(const std::string& id, const ContainerConfig& config) const {
+  const UniqueFd own = TRY(directory(id));
+  return fs::replace(own.get(), kConfigName, print(config), 0600, fs::Durable::kNo);
 }
 
 Result<UniqueFd> Containers::directory(const std::string& id) const {
@@ -147,16 +172,14 @@ Result<std::uint32_t> Containers::lease_ids(const Claim& claim) const {
   return invalid("all ranges of host ids are leased");
 }
 
-Result<std::optional<std::uint32_t>> Containers::leased_ids(const std::string& id) const {
+Result<std::uint32_t> Containers::leased_ids(const std::string& id) const {
   const UniqueFd own = TRY(directory(id));
-  char name[16] = {}, holder[64] = {};
-  const long named = sys::readlinkat(own.get(), "ids", name, sizeof name - 1);
-  if (named == -ENOENT) return std::optional<std::uint32_t>();
-  TRY(check(named, "readlink", "ids"));
-  TRY(check(sys::readlinkat(ids_.get(), name, holder, sizeof holder - 1), "readlink", cat(run_path_, "/ids/", name)));
-  const auto n = number(name);
-  if (holder != id || !n) return invalid(cat("container ", id, ": its lease of host ids, ", name, ", is not its own"));
-  return std::optional<std::uint32_t>(static_cast<std::uint32_t>(kFirstHostId + *n * kIdsEach));
+  char name[16] = {};
+  const long size = TRY(check(sys::readlinkat(own.get(), "ids", name, sizeof name - 1), "readlink", "ids"));
+  std::uint32_t n = 0;
+  const auto [end, error] = std::from_chars(name, name + size, n);
+  if (error != std::errc() || end != name + size || n >= kMostLeases) return invalid(cat("a lease named ", name));
+  return kFirstHostId + n * kIdsEach;
 }
 
 Result<> Containers::release_ids(const Claim& claim) const {
@@ -179,10 +202,40 @@ Result<> Containers::dispose(const Claim& claim, const cgroups::Hierarchy& hiera
   TRY(dispose_cgroup(claim.id, hierarchy), doing);
   FirstError note;
   note(release_ids(claim));
+  const auto execs = exec_groups();
+  note(execs ? forget_groups(execs->get(), claim.id) : Result<>(execs.error()));
   note(kept ? keep_storage(claim.id, *kept) : remove_storage(claim.id));
   TRY(std::move(note).result(), doing);
   TRY(fs::remove_tree(containers_.get(), claim.id), doing);
   return ok();
+}
+
+Result<> Containers::end_round(const Claim& claim, const cgroups::Hierarchy& hierarchy) const {
+  TRY(dispose_cgroup(claim.id, hierarchy), "ending container ", claim.id);
+  return release_ids(claim);
+}
+
+Result<> Containers::note_end(Record& record) const {
+  const UniqueFd own = TRY(storage(record.id));
+  const auto exit = TRY(read_exit(own.get()));
+  note_ending(record, exit);
+  if (!exit && record.boot_id != TRY(read_boot_id())) record.why = "host rebooted";
+  return ok();
+}
+
+Result<> Containers::settle(Record& record) const {
+  TRY(note_end(record), "container ", record.id);
+  return keep_storage(record.id, record);
+}
+
+Result<> Containers::request_stop(const std::string& id) const {
+  const UniqueFd own = TRY(directory(id));
+  const UniqueFd made = TRY(fs::open_beneath(own.get(), kStopName, O_WRONLY | O_CREAT, 0600));
+  return ok();
+}
+
+bool Containers::stop_requested(const Claim& claim) const {
+  return sys::faccessat2(claim.directory.get(), kStopName, F_OK, 0) == 0;
 }
 
 Result<> Containers::remove_storage(const std::string& id) const {
@@ -196,6 +249,36 @@ Result<> Containers::keep_storage(const std::string& id, const Record& record) c
   return fs::replace(own.get(), kRecordName, print(record), 0600, fs::Durable::kYes);
 }
 
+Result<UniqueFd> Containers::storage(const std::string& id) const {
+  const UniqueFd all = TRY(store_.containers());
+  return fs::open_beneath(all.get(), id, O_RDONLY | O_DIRECTORY);
+}
+
+Result<Record> Containers::record(const Claim& claim) const {
+  auto record = TRY(read_record(claim.directory.get()));
+  if (!record) return not_found(cat("container ", claim.id, " has no record"));
+  return std::move(*record);
+}
+
+Result<std::optional<Record>> Containers::peek(const std::string& id) const {
+  const auto own = directory(id);
+  if (!own && own.error().code == ENOENT) return std::optional<Record>();
+  if (!own) return own.error();
+  return read_record(own->get());
+}
+
+Result<Claim> Containers::adopt(const std::string& id, int fd) const {
+  UniqueFd directory(fd);
+  struct stat held {
+  }, named{};
+  TRY(check(sys::newfstatat(fd, "", &held, AT_EMPTY_PATH), "stat", id));
+  TRY(check(sys::newfstatat(containers_.get(), id.c_str(), &named, AT_SYMLINK_NOFOLLOW), "stat", id));
+  if (held.st_dev != named.st_dev || held.st_ino != named.st_ino) return invalid(cat("not the claim of ", id));
+  TRY(check(sys::flock(fd, LOCK_EX | LOCK_NB), "flock", id));
+  TRY(check(sys::fcntl(fd, F_SETFD, FD_CLOEXEC), "fcntl", id));
+  return Claim{id, std::move(directory)};
+}
+
 Result<std::optional<Record>> Containers::kept_record(const std::string& id) const {
   const UniqueFd storage = TRY(store_.containers());
   const auto own = fs::open_beneath(storage.get(), id, O_RDONLY | O_DIRECTORY);
@@ -204,35 +287,56 @@ Result<std::optional<Record>> Containers::kept_record(const std::string& id) con
   return read_record(own->get());
 }
 
+// The last record of a container whose files are to stay, or nothing. Its own record may be torn, foreign or missing:
+// everything it owns has its name. Only whether its files are to be kept is for a record to say, and that one lies with
+// them. One that never ran has nothing to keep.
+Result<std::optional<Record>> Containers::left_by(const Claim& claim) const {
+  const auto own = read_record(claim.directory.get());
+  auto kept = TRY(kept_record(claim.id));
+  if (!kept) return kept;
+  if (own && *own) {
+    if ((*own)->phase == Phase::kCreating && (*own)->restarts == 0) return std::optional<Record>();
+    kept = **own;
+  }
+  if (kept->remove) return std::optional<Record>();
+  if (kept->phase == Phase::kStopped) return kept;
+  if (kept->detached && kept->phase != Phase::kWaiting) TRY(note_end(*kept));
+  if (!kept->detached) kept->status = kUnknownStatus;
+  kept->phase = Phase::kStopped;
+  return kept;
+}
+
 Result<Containers::Reaped> Containers::reap(const cgroups::Hierarchy& hierarchy) const {
+  return survey(hierarchy, nullptr);
+}
+
+Result<Containers::Reaped> Containers::survey(const cgroups::Hierarchy& hierarchy, const See& see) const {
   Reaped reaped;
   FirstError note;
+  std::vector<std::string> present;  // those that keep their run directory
+  const UniqueFd execs = TRY(exec_groups());
+  note(end_abandoned(execs.get(), hierarchy));
   for (const std::string& id : TRY(fs::list(containers_.get()))) {
-    auto claim = try_claim(id);
-    if (!claim) {
-      note(std::move(claim).error());
+    UniqueFd held;
+    auto claim = try_claim(id, held);
+    if (claim && !*claim) {  // its supervisor lives, or it is gone
+      if (held) present.push_back(id);
+      if (held && see) show(see, id, read_record(held.get()), Place::kHeld);
       continue;
     }
-    if (!*claim) continue;  // its supervisor lives
-    // Its own record may be torn, foreign or missing: everything it owns has its name. Only whether its files are to be
-    // kept is for a record to say, and that one lies with them. One that never ran has nothing to keep.
-    const auto record = read_record((*claim)->directory.get());
-    auto kept = kept_record(id);
-    if (!kept) {
-      note(std::move(kept).error().under(cat("container ", id)));
-      continue;
-    }
-    if (*kept && record && *record && (*record)->phase == Phase::kCreating) kept->reset();
-    if (*kept && (*kept)->phase != Phase::kStopped) {
-      (*kept)->phase = Phase::kStopped;
-      (*kept)->status = kUnknownStatus;
-    }
-    auto disposed = dispose(**claim, hierarchy, *kept ? &**kept : nullptr);
+    Result<> disposed = claim ? dispose_of_left(**claim, hierarchy) : Result<>(std::move(claim).error());
     reaped.count += disposed.has_value();
+    if (!disposed) present.push_back(id);
     note(std::move(disposed));
   }
+  if (see) TRY(each_kept(present, see));
   if (auto result = std::move(note).result(); !result) reaped.error = std::move(result).error();
   return reaped;
+}
+
+Result<> Containers::dispose_of_left(const Claim& claim, const cgroups::Hierarchy& hierarchy) const {
+  const auto kept = TRY(left_by(claim), "container ", claim.id);
+  return dispose(claim, hierarchy, kept ? &*kept : nullptr);
 }
 
 Result<Containers::Reaped> Containers::sweep_storage(bool kept) const {
@@ -257,27 +361,36 @@ Result<Containers::Reaped> Containers::sweep_storage(bool kept) const {
   return swept;
 }
 
-Result<> Containers::each(
-    const std::function<void(const std::string& id, Result<Record> record, bool live)>& see) const {
-  const UniqueFd storage = TRY(store_.containers());
-  std::vector<std::string> seen = TRY(fs::list(containers_.get()));
-  const auto look = [&](int place, const std::string& id, bool may_live) {
-    auto own = fs::open_beneath(place, id, O_RDONLY | O_DIRECTORY);
+Result<> Containers::each(const See& see) const {
+  const std::vector<std::string> running = TRY(fs::list(containers_.get()));
+  for (const std::string& id : running) {
+    const auto own = directory(id);
     if (!own) {
-      if (own.error().code != ENOENT) see(id, std::move(own).error(), false);
-      return;  // gone since
+      if (own.error().code != ENOENT) see(id, own.error(), Place::kLeft);
+      continue;  // gone since
     }
-    const bool live = may_live && sys::flock(own->get(), LOCK_SH | LOCK_NB) == -EWOULDBLOCK;
-    auto record = read_record(own->get());
-    if (!record)
-      see(id, std::move(record).error(), live);
-    else if (*record)
-      see(id, std::move(**record), live);
-  };
-  for (const std::string& id : seen) look(containers_.get(), id, true);
-  for (const std::string& id : TRY(fs::list(storage.get())))
-    if (!std::binary_search(seen.begin(), seen.end(), id)) look(storage.get(), id, false);
+    const bool held = sys::flock(own->get(), LOCK_SH | LOCK_NB) == -EWOULDBLOCK;
+    show(see, id, read_record(own->get()), held ? Place::kHeld : Place::kLeft);
+  }
+  return each_kept(running, see);
+}
+
+Result<> Containers::each_kept(const std::vector<std::string>& not_these, const See& see) const {
+  const UniqueFd all = TRY(store_.containers());
+  for (const std::string& id : TRY(fs::list(all.get())))
+    if (!std::binary_search(not_these.begin(), not_these.end(), id)) show(see, id, kept_record(id), Place::kKept);
   return ok();
+}
+
+Result<bool> Containers::remove_kept(const std::string& id) const {
+  const UniqueFd all = TRY(store_.containers());
+  const auto own = storage(id);
+  if (!own && own.error().code == ENOENT) return false;
+  if (!own) return own.error();
+  if (sys::flock(own->get(), LOCK_EX | LOCK_NB) < 0) return false;
+  if (sys::faccessat2(containers_.get(), id.c_str(), F_OK, 0) == 0) return false;
+  TRY(fs::remove_tree(all.get(), id), "removing container ", id);
+  return true;
 }
 
 Result<std::vector<Record>> Containers::list() const {

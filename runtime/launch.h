@@ -7,32 +7,17 @@
 #pragma once
 #include <sys/types.h>
 
-#include <chrono>
-#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "cgroups/cgroup.h"
-#include "runtime/clone.h"
 #include "runtime/containers.h"
 #include "runtime/launch_plan.h"
+#include "runtime/scheduling.h"
+#include "runtime/stage_child.h"
 
 namespace convox::runtime {
-
-// Called after each step with its number and duration; for --trace. Steps of the stage come when the host side reads of
-// them.
-using StepDone = std::function<void(std::size_t number, std::chrono::nanoseconds duration)>;
-
-// A container whose payload runs.
-struct Running {
-  UniqueFd pidfd;
-  int pid = -1;  // in our PID namespace
-  std::optional<cgroups::Cgroup> cgroup;
-  // Either our ends of three pipes, or the master of the container's terminal.
-  UniqueFd input, output, error_output;
-  UniqueFd console;
-};
 
 class Launch {
  public:
@@ -41,7 +26,6 @@ class Launch {
   Launch(const LaunchPlan& plan, const Containers& containers, const Claim& claim, const cgroups::Hierarchy& hierarchy,
          Record record, int signals, StepDone done = nullptr);
 
-  // Ends a child that did not become a payload, before the memory that it may still share goes.
   ~Launch();
   Launch(const Launch&) = delete;
   Launch& operator=(const Launch&) = delete;
@@ -52,19 +36,13 @@ class Launch {
   [[nodiscard]] const Record& record() const { return record_; }
 
  private:
-  Result<> perform_all(const std::vector<HostStep>& steps, std::size_t first);
-
   // launch_steps.cc
-  Result<> perform(const ProtectSupervisor&);
   Result<> perform(const WriteRecord&);
   Result<> perform(const LeaseIds&);
   Result<> perform(const MakeStorage&);
   Result<> perform(const MakeCgroup&);
-  Result<> perform(const OpenStdio&);
-  Result<> perform(const SealPrograms&);
   Result<> perform(const CloneChild&);
   Result<> perform(const WriteIdMaps&);
-  Result<> perform(const ResetScheduling&);
   Result<> perform(const LetStageBegin&);
   Result<> perform(const LimitMemory&);
   Result<> perform(const HandOver&);
@@ -74,18 +52,15 @@ class Launch {
   // launch_devices.cc
   Result<> perform(const MakeDevices&);
   Result<> perform(const OpenSysfs&);
+  // What an exec does too.
+  Result<> perform(const ProtectSupervisor&) { return lower_own_oom_score(); }
+  Result<> perform(const OpenStdio& step) { return child_.open_stdio(step, root_id()); }
+  Result<> perform(const SealPrograms& step) { return child_.seal(step); }
+  Result<> perform(const AwaitStage&) { return child_.await_hello(); }
+  Result<> perform(const ResetScheduling&) { return reset_scheduling(child_.pid()); }
   // launch.cc
-  Result<> perform(const AwaitStage&);
   Result<> perform(const AwaitPayload&);
 
-  struct Incoming {
-    std::optional<stage::Report> report;  // nothing: end of file
-    UniqueFd descriptor;
-  };
-  Result<Incoming> receive();
-  Error failure(const stage::Report& report) const;
-  Error ended_early() const;
-  Error why_it_ended();
   // Makes a detached mount private and sets its MOUNT_ATTR_* and, with a user namespace, its idmap.
   Result<> set_attributes(int tree, std::uint64_t attributes, bool idmapped, bool whole, const std::string& what) const;
   // launch_root.cc
@@ -98,24 +73,15 @@ class Launch {
   const Claim& claim_;
   const cgroups::Hierarchy& hierarchy_;
   Record record_;
-  int signals_;
-  StepDone done_;
-  std::chrono::steady_clock::time_point deadline_;
-  bool reported_ = false;  // the error at hand came from the stage and names its step
 
   std::optional<std::uint32_t> first_id_;  // host id of the container's root
   std::optional<cgroups::Cgroup> cgroup_;
-  UniqueFd storage_;             // ROOT/containers/<id>
-  UniqueFd stage_, stage_plan_;  // sealed
-  UniqueFd socket_, child_socket_;
-  UniqueFd child_stdio_[3];
+  UniqueFd storage_;  // ROOT/containers/<id>
   UniqueFd user_namespace_;
   unsigned root_mode_ = 0755;     // of the container's "/"
   std::vector<UniqueFd> mounts_;  // for HandOver, by slot
-  ChildMemory memory_;
-  UniqueFd helper_;  // pidfd of the one that stacked the overlay
-  Child child_;
-  Running running_;
+  UniqueFd helper_;               // pidfd of the one that stacked the overlay
+  StageChild child_;
 };
 
 }  // namespace convox::runtime

@@ -18,7 +18,6 @@ Result<> check_path(std::string_view what, std::string_view path) {
 }
 
 Result<> settle_paths(ContainerConfig& config) {
-  TRY(check_path("working directory", config.directory));
   for (Volume& volume : config.volumes) {
     TRY(check_path("volume source", volume.source));
     volume.target = TRY(plain_target("volume", volume.target));
@@ -29,15 +28,12 @@ Result<> settle_paths(ContainerConfig& config) {
 }
 
 Result<> check_config(const ContainerConfig& config) {
-  if (config.argv.empty() || config.argv[0].empty()) return invalid("no command given, and the image has none");
+  TRY(check_process(config));
   if (config.layers.empty()) return invalid("the image has no layers");
   if (config.layers.size() > kMostLayers)
     return invalid(
         cat("the image has ", config.layers.size(), " layers; overlayfs takes ", kMostLayers, " in one mount"));
   if (config.volumes.size() > kMostVolumes) return invalid(cat("more than ", kMostVolumes, " volumes"));
-  for (const std::string& entry : config.env)
-    if (entry.find('=') == std::string::npos || entry[0] == '=')
-      return invalid(cat("environment entry without a name: ", entry));
   // Inside a user namespace the kernel refuses device nodes. Outside of one our /dev would take them, any disk's too.
   if (!config.namespaces.user && config.masks && (config.capabilities & security::bit(CAP_MKNOD)))
     return invalid("MKNOD without a user namespace would give the container every device of this host");
@@ -50,6 +46,15 @@ security::CapabilitySet obtainable(const ContainerConfig& config, const Host& ho
 }
 
 }  // namespace
+
+Result<> check_process(const ContainerConfig& config) {
+  if (config.argv.empty() || config.argv[0].empty()) return invalid("no command given, and the image has none");
+  TRY(check_path("working directory", config.directory));
+  for (const std::string& entry : config.env)
+    if (entry.find('=') == std::string::npos || entry[0] == '=')
+      return invalid(cat("environment entry without a name: ", entry));
+  return ok();
+}
 
 Result<std::string> plain_target(std::string_view what, std::string_view path) {
   TRY(check_path(what, path));
@@ -96,7 +101,8 @@ Result<LaunchPlan> plan_launch(ContainerConfig config, const Host& host, std::st
     limit_memory = LimitMemory{*memory};
     settings.erase(memory);
   }
-  plan.before.emplace_back(MakeCgroup{cat("convox/", config.id), cgroups::needed(limits), std::move(settings)});
+  plan.before.emplace_back(
+      MakeCgroup{cat("convox/", config.id), cgroups::needed(limits, host.cgroups), std::move(settings)});
   plan.before.emplace_back(OpenStdio{config.terminal});
   plan.before.emplace_back(SealPrograms{host.executable_memfd_flag()});
   plan.before.emplace_back(CloneChild{config.namespaces});

@@ -1,10 +1,5 @@
-// How are the host side's small steps done: records, groups, pipes, sealed programs, id maps, messages?
+// How are the host side's small steps done: records, storage, groups, id maps, messages?
 #include <fcntl.h>
-#include <linux/ioprio.h>
-#include <linux/memfd.h>
-#include <sched.h>
-#include <sys/mman.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
 
@@ -12,43 +7,10 @@
 
 #include "runtime/base/fs.h"
 #include "runtime/base/lock.h"
+#include "runtime/ending.h"
 #include "runtime/launch.h"
-#include "runtime/stage_image.h"
 
 namespace convox::runtime {
-namespace {
-
-#ifndef MFD_EXEC
-constexpr unsigned MFD_EXEC = 0x10;  // Linux 6.3
-#endif
-#ifndef F_SEAL_EXEC
-constexpr int F_SEAL_EXEC = 0x20;  // Linux 6.3: the execute bits stay as they are
-#endif
-constexpr int kSeals = F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE;
-
-// A memory file that nobody can change any more. A program's mode is 0111: whoever executes it cannot read it, and the
-// kernel lets nobody trace or look into a process whose executable its tracer may not read.  memfd_create(2), ptrace(2)
-Result<UniqueFd> sealed(const char* name, std::string_view bytes, bool program, bool newer) {
-  const unsigned flags = MFD_CLOEXEC | MFD_ALLOW_SEALING | (program && newer ? MFD_EXEC : 0);
-  const long made = sys::memfd_create(name, flags);
-  if (made == -EACCES)
-    return os_error("memfd_create", name, Errno(made)).advise("sysctl vm.memfd_noexec=1 allows it to those who ask");
-  UniqueFd file(TRY(check(made, "memfd_create", name)));
-  TRY(fs::write_all(file.get(), bytes, name));
-  if (program) TRY(check(sys::fchmod(file.get(), 0111), "fchmod", name));
-  const int seals = kSeals | (program && newer ? F_SEAL_EXEC : 0);
-  TRY(check(sys::fcntl(file.get(), F_ADD_SEALS, seals), "fcntl", cat("F_ADD_SEALS ", name)));
-  return file;
-}
-
-}  // namespace
-
-// As low as we may go: lowering it takes CAP_SYS_RESOURCE, and without that we are as likely a victim as before. The
-// payload gets its own score in ResetScheduling.
-Result<> Launch::perform(const ProtectSupervisor&) {
-  Result<> written = fs::write_once(AT_FDCWD, "/proc/self/oom_score_adj", "-999");
-  return !written && written.error().code == EACCES ? ok() : std::move(written);
-}
 
 Result<> Launch::perform(const WriteRecord&) {
   TRY(containers_.write(claim_, plan_.config));
@@ -64,8 +26,15 @@ Result<> Launch::perform(const MakeStorage&) {
   const UniqueFd all = TRY(containers_.store().containers());
   storage_ = TRY(fs::make_and_open_directory(all.get(), claim_.id, 0700));
   TRY(lock(storage_.get(), LockKind::kExclusive, "the container's storage"));  // gc may look at it just now
-  TRY(check(sys::mkdirat(storage_.get(), "upper", 0755), "mkdir", "upper"));
-  TRY(check(sys::mkdirat(storage_.get(), "work", 0700), "mkdir", "work"));
+  // What is started again goes on with the files that it had.
+  const bool again = record_.restarts > 0;
+  const auto make = [&](const char* name, unsigned mode) {
+    const long made = sys::mkdirat(storage_.get(), name, mode);
+    return check(again && made == -EEXIST ? 0 : made, "mkdir", name);
+  };
+  TRY(make("upper", 0755));
+  TRY(make("work", 0700));
+  if (record_.detached) TRY(prepare_exit(storage_.get()));
   if (record_.keep) TRY(containers_.keep_storage(claim_.id, record_));  // a reboot takes the other record away
   return ok();
 }
@@ -76,59 +45,11 @@ Result<> Launch::perform(const MakeCgroup& step) {
   return ok();
 }
 
-// The payload never gets a descriptor of the user's: through a terminal of ours it could type into our shell, and a
-// shared file offset or O_NONBLOCK would be the user's too. It gets pipes, or a terminal of its own that the stage
-// opens.
-Result<> Launch::perform(const OpenStdio& step) {
-  if (step.terminal) {
-    for (UniqueFd& end : child_stdio_) end = TRY(fs::open("/dev/null", O_RDWR));
-    return ok();
-  }
-  UniqueFd* ours[3] = {&running_.input, &running_.output, &running_.error_output};
-  for (int i = 0; i < 3; ++i) {
-    int ends[2] = {-1, -1};
-    TRY(check(sys::pipe2(ends, O_CLOEXEC), "pipe2", ""));
-    const int child_end = i == 0 ? 0 : 1;  // it reads the first and writes the others
-    child_stdio_[i] = UniqueFd(ends[child_end]);
-    *ours[i] = UniqueFd(ends[1 - child_end]);
-    TRY(check(sys::fchown(ends[0], root_id(), root_id()), "fchown", "a pipe"));  // or nobody inside could pass it on
-    // The supervisor never waits for one stream alone. Whoever has the other end does not see this.
-    TRY(check(sys::fcntl(ours[i]->get(), F_SETFL, O_NONBLOCK), "fcntl", "a pipe"));
-  }
-  return ok();
-}
-
-Result<> Launch::perform(const SealPrograms& step) {
-  const bool newer = step.executable_flag;
-  stage_ = TRY(sealed("convox-stage", stage_image(), true, newer));
-  stage_plan_ =
-      TRY(sealed("convox-plan", plan_.stage.bytes(static_cast<std::uint32_t>(plan_.first_of_stage())), false, newer));
-  return ok();
-}
-
-Result<> Launch::perform(const CloneChild& step) {
-  int ends[2] = {-1, -1};
-  TRY(check(sys::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends), "socketpair", ""));
-  socket_ = UniqueFd(ends[0]);
-  child_socket_ = UniqueFd(ends[1]);
-  ChildStart start;
-  start.socket = child_socket_.get();
-  start.stage = stage_.get();
-  start.plan = stage_plan_.get();
-  for (int i = 0; i < 3; ++i) start.stdio[i] = child_stdio_[i].get();
-  start.mapped = step.namespaces.user;
-  start.step = static_cast<std::uint32_t>(plan_.before.size());
-  child_ = TRY(memory_.clone(step.namespaces, cgroup_->fd(), start));
-  // Ours of the child's ends are closed at once: only then is the end of the child the end of file. Its own copies of
-  // the table are its own, for CLONE_FILES was not asked for.
-  child_socket_.reset();
-  for (UniqueFd& end : child_stdio_) end.reset();
-  return ok();
-}
+Result<> Launch::perform(const CloneChild& step) { return child_.clone({step.namespaces}, *cgroup_); }
 
 // Root inside is nobody outside: ids 0 to 65535 are 65,536 host ids that belong to no account.  user_namespaces(7)
 Result<> Launch::perform(const WriteIdMaps&) {
-  const UniqueFd process = TRY(fs::open(cat("/proc/", child_.pid), O_PATH | O_DIRECTORY));
+  const UniqueFd process = TRY(fs::open(cat("/proc/", child_.pid()), O_PATH | O_DIRECTORY));
   const std::string map = cat("0 ", root_id(), " ", kIdsEach);
   TRY(fs::write_once(process.get(), "uid_map", map));
   TRY(fs::write_once(process.get(), "gid_map", map));
@@ -139,28 +60,8 @@ Result<> Launch::perform(const WriteIdMaps&) {
 
 Result<> Launch::perform(const LetStageBegin&) {
   const char go = 1;
-  TRY(check(sys::write(socket_.get(), &go, 1), "write", "to the child"));
+  TRY(check(sys::write(child_.socket(), &go, 1), "write", "to the child"));
   return ok();
-}
-
-// A nice or pinned caller must not shape the payload.
-Result<> Launch::perform(const ResetScheduling&) {
-  constexpr int kProcess = 1;  // IOPRIO_WHO_PROCESS
-  const int pid = child_.pid;
-  const sched_param plain{};
-  unsigned char every_cpu[1024];
-  std::memset(every_cpu, 0xff, sizeof every_cpu);
-  TRY(check(sys::sched_setscheduler(pid, SCHED_OTHER, &plain), "sched_setscheduler", ""));
-  TRY(check(sys::setpriority(PRIO_PROCESS, pid, 0), "setpriority", "0"));
-  TRY(check(sys::ioprio_set(kProcess, pid, 0), "ioprio_set", ""));
-  TRY(check(sys::sched_setaffinity(pid, sizeof every_cpu, every_cpu), "sched_setaffinity", ""));
-  const UniqueFd process = TRY(fs::open(cat("/proc/", pid), O_PATH | O_DIRECTORY));
-  const std::string score = TRY(fs::read(process.get(), "oom_score_adj", 16));
-  if (score == "0\n") return ok();
-  Result<> written = fs::write_once(process.get(), "oom_score_adj", "0");
-  // Lowering it needs CAP_SYS_RESOURCE; a payload that stays easier to kill endangers nobody.
-  if (!written && written.error().code == EACCES && score[0] != '-') return ok();
-  return written;
 }
 
 Result<> Launch::perform(const LimitMemory& step) { return cgroup_->set(step.setting); }
@@ -183,7 +84,7 @@ Result<> Launch::perform(const HandOver&) {
   part->cmsg_type = SCM_RIGHTS;
   part->cmsg_len = CMSG_LEN(count * sizeof(int));
   std::memcpy(CMSG_DATA(part), fds, count * sizeof(int));
-  TRY(check(sys::sendmsg(socket_.get(), &message, MSG_NOSIGNAL), "sendmsg", "to the stage"));
+  TRY(check(sys::sendmsg(child_.socket(), &message, MSG_NOSIGNAL), "sendmsg", "to the stage"));
   mounts_.clear();
   return ok();
 }

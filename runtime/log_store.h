@@ -35,7 +35,7 @@ Result<UniqueFd> open_log_directory(const std::string& root, const std::string& 
 // The newest segment, ready for more: begun if there was none; what a crash had torn at its end is cut off. For whoever
 // holds the container's claim, while no keeper writes.
 struct LogTail {
-  UniqueFd segment;           // O_WRONLY, at its end
+  UniqueFd segment = {};      // O_WRONLY, at its end
   std::uint32_t number = 1;   // of it
   std::uint32_t oldest = 1;   // of those that exist
   std::uint64_t used = 0;     // bytes in it

@@ -80,6 +80,9 @@ std::string print(const Record& record) {
   member(writer, "remove", record.remove);
   member(writer, "restart", record.restart);
   member(writer, "restarts", std::int64_t{record.restarts});
+  member(writer, "streak", std::int64_t{record.streak});
+  member(writer, "timeout", record.timeout);
+  member(writer, "log_size", record.log_size);
   member(writer, "holder", std::int64_t{record.holder});
   member(writer, "minder", std::int64_t{record.minder});
   member(writer, "stop_signal", std::int64_t{record.stop_signal});
@@ -112,6 +115,9 @@ Result<Record> parse_record(std::string_view source) {
   record.remove = TRY(yes(document, "remove"));
   record.restart = TRY(text(document, "restart"));
   record.restarts = TRY(number(document, "restarts"));
+  record.streak = TRY(number(document, "streak"));
+  record.timeout = TRY(json::integer(document, "timeout")).value_or(0);
+  record.log_size = TRY(json::integer(document, "log_size")).value_or(0);
   record.holder = TRY(number(document, "holder"));
   record.minder = TRY(number(document, "minder"));
   record.stop_signal = TRY(number(document, "stop_signal", 15));

@@ -33,16 +33,19 @@ struct Record {
   std::vector<std::string> layers;  // chain ids that it stands on: not to be swept away
   bool keep = false;
 
-  bool detached = false;  // a keeper holds it, and its output goes to the logs
-  bool remove = false;    // its files and record go when it has ended (--rm)
+  bool detached = false;       // a keeper holds it, and its output goes to the logs
+  bool remove = false;         // its files and record go when it has ended (--rm)
   std::string restart = "no";  // "no", "on-failure", "on-failure:N", "always"
   int restarts = 0;            // how often it was started again
-  int holder = 0;         // pid of whoever holds its claim: the attached convox, or the keeper
-  int minder = 0;         // pid of the one that starts it again; 0: none
-  int stop_signal = 15;   // what `ps stop` sends
-  int grace = 30;         // seconds from there to SIGKILL
-  std::int64_t finished = 0;  // seconds since 1970, once stopped
-  int signal = 0;             // that ended it; 0: it exited
+  int streak = 0;              // how often in a row it was started again because it ended soon: decides the back-off
+  std::int64_t timeout = 0;    // nanoseconds that each start may run; 0: for ever
+  std::int64_t log_size = 0;   // bytes of output that are kept
+  int holder = 0;              // pid of whoever holds its claim: the attached convox, or the keeper
+  int minder = 0;              // pid of the one that starts it again; 0: none
+  int stop_signal = 15;        // what `ps stop` sends
+  int grace = 30;              // seconds from there to SIGKILL
+  std::int64_t finished = 0;   // seconds since 1970, once stopped
+  int signal = 0;              // that ended it; 0: it exited
   bool out_of_memory = false;
   std::string why;  // of a status that nobody saw: "keeper killed", "host rebooted"
 };

@@ -45,15 +45,13 @@ class Planner {
 
   // The life of the stage in order. A comment says why a line stands here and not one line higher or lower.
   StagePlan plan() {
-    plan_.then(StartSession{});
-    plan_.then(NewKeyring{text("convox")});
-    plan_.then(CleanSlate{});
+    start_clean();
     plan_.then(UnshareMounts{});
     plan_.then(Receive{slots_.count});  // until here the host side has prepared mounts in parallel
     plan_.then(AttachRoot{{slots_.root}});
     build_file_system();
     // The image is in place, and nothing else can change it yet.
-    plan_.then(ResolveUser{text(want_.user), want_.never_root, largest_id()});
+    resolve_user();
     if (want_.terminal) plan_.then(OpenConsole{});
     plan_.then(OwnStdio{});
     plan_.then(PivotRoot{});  // after the mounts: proc and sysfs may only be mounted while the host's are still visible
@@ -62,7 +60,34 @@ class Planner {
     if (want_.masks) restrict();                           // it covers /proc/sys, so after the sysctls
     if (want_.read_only_root) plan_.then(ReadOnlyRoot{});  // after the last directory that had to be made
     set_limits();
-    become_payload();
+    become_payload(Verify{want_.capabilities, want_.no_new_privileges}, true);
+    return finished();
+  }
+
+  // The same in a container that runs: its file system is there and is its own. Beside the command stand processes that
+  // may want to harm it, so it takes nothing from them on trust: what it opens is looked at, and it never waits.
+  StagePlan plan_joining(bool detached) {
+    start_clean();
+    plan_.then(EnterRoot{});
+    resolve_user();
+    if (want_.terminal) plan_.then(OpenConsole{.as_console = false});  // that one is PID 1's
+    if (detached) plan_.then(OpenNull{});
+    if (!detached) plan_.then(OwnStdio{});
+    set_limits();
+    become_payload(Verify{want_.capabilities, want_.no_new_privileges, false}, !detached);
+    return finished();
+  }
+
+ private:
+  void start_clean() {
+    plan_.then(StartSession{});
+    plan_.then(NewKeyring{text("convox")});
+    plan_.then(CleanSlate{});
+  }
+
+  void resolve_user() { plan_.then(ResolveUser{text(want_.user), want_.never_root, largest_id()}); }
+
+  StagePlan finished() {
     plan_.argv = want_.argv;
     plan_.split_argv = want_.split_argv;
     plan_.env = want_.env;
@@ -71,7 +96,6 @@ class Planner {
     return std::move(plan_);
   }
 
- private:
   Text text(std::string_view value) { return plan_.text(value); }
   [[nodiscard]] std::uint32_t largest_id() const { return want_.namespaces.user ? kIdsEach - 1 : kMaxId; }
   void mount(std::string_view type, std::string_view target, const std::vector<std::string>& options,
@@ -142,7 +166,7 @@ class Planner {
     plan_.then(SetLimit{RLIMIT_MEMLOCK, 8 << 20, 8 << 20});
   }
 
-  void become_payload() {
+  void become_payload(const Verify& verify, bool has_parent) {
     const bool filtered = !filter_.empty();
     const LoadFilter load{filtered ? text(filter_) : Text{}};
     plan_.then(ChangeDirectory{text(want_.directory), true});
@@ -153,9 +177,9 @@ class Planner {
     plan_.then(BecomeUser{});
     plan_.then(ChangeDirectory{text(want_.directory), false});
     plan_.then(SetCapabilities{want_.capabilities});
-    plan_.then(DieWithParent{});  // a change of ids clears it
-    plan_.then(FindCommand{});    // as the user, who may see less than root
-    plan_.then(Verify{want_.capabilities, want_.no_new_privileges});
+    if (has_parent) plan_.then(DieWithParent{});  // a change of ids clears it
+    plan_.then(FindCommand{});                    // as the user, who may see less than root
+    plan_.then(verify);
     plan_.then(CloseOnExec{});
     // Last, so that the filter need not allow any of the calls above.
     if (filtered && want_.no_new_privileges) plan_.then(load);
@@ -231,6 +255,10 @@ Slots slots_of(const ContainerConfig& config) {
 
 StagePlan plan_stage(const ContainerConfig& config, const Host& host, std::string_view filter) {
   return Planner(config, host, filter).plan();
+}
+
+StagePlan plan_joining_stage(const ContainerConfig& config, const Host& host, std::string_view filter, bool detached) {
+  return Planner(config, host, filter).plan_joining(detached);
 }
 
 }  // namespace convox::runtime

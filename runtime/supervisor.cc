@@ -25,24 +25,6 @@ constexpr auto kDying = 10s;
 // How long an output that nobody takes is held for its reader, after a container that was stopped.
 constexpr auto kDelivery = 5s;
 
-// Does the container's PID 1 do anything at all when it gets this signal? The kernel drops a signal to a PID 1 that has
-// no handler for it; waiting for such a one to stop would be waiting for nothing.  pid_namespaces(7), "The namespace
-// init process"
-bool answers(int pid, int signal) {
-  const auto status = fs::read(AT_FDCWD, cat("/proc/", pid, "/status"), 65536);
-  if (!status) return false;
-  const std::uint64_t wanted = std::uint64_t{1} << (signal - 1);
-  for (const std::string_view key : {"\nSigCgt:\t", "\nSigBlk:\t"}) {  // our own init waits for signals that it blocks
-    const std::size_t at = status->find(key);
-    std::uint64_t set = 0;
-    if (at == std::string::npos) continue;
-    for (std::size_t i = at + key.size(); i < status->size() && (*status)[i] != '\n'; ++i)
-      set = set << 4 | static_cast<std::uint64_t>((*status)[i] <= '9' ? (*status)[i] - '0' : (*status)[i] - 'a' + 10);
-    if (set & wanted) return true;
-  }
-  return false;
-}
-
 class Supervisor {
  public:
   Supervisor(Running& running, const Supervision& options) : running_(running), options_(options) {
@@ -162,7 +144,7 @@ class Supervisor {
   // Tells it to stop and gives it time, or kills it at once if it would not even notice.
   void request(int signal) {
     if (phase_ > Phase::kStopping) return;
-    if (!answers(running_.pid, signal)) return kill();
+    if (options_.first_process && !answers(running_.pid, signal)) return kill();
     sys::pidfd_send_signal(running_.pidfd.get(), signal);
     if (phase_ == Phase::kRunning) enter(Phase::kStopping, options_.grace);
   }
@@ -210,6 +192,8 @@ class Supervisor {
     ending_.status = info.si_code == CLD_EXITED ? info.si_status : 128 + info.si_status;
     if (running_.cgroup)
       if (auto kills = cgroups::oom_killed(*running_.cgroup)) ending_.oom = *kills;
+    // Processes that it left would go on writing, and this would go on reading.
+    if (!options_.first_process && running_.cgroup) (void)running_.cgroup->kill();
     const bool stopped = ending_.timed_out || ending_.told_to_stop_by != 0;
     enter(Phase::kEnded, stopped ? std::optional(kDelivery) : std::nullopt);
     slave_.reset();

@@ -73,8 +73,8 @@ Words of(const MakeCgroup& step) {
   return {deed, "limits are in force before the first process is born into it", "cgroups(7)"};
 }
 Words of(const OpenStdio& step) {
-  if (step.terminal)
-    return {"open /dev/null for the stage", "the stage opens a terminal of the container's own", "null(4)"};
+  if (step.by_stage)
+    return {"open /dev/null for the stage", "what the command gets is opened inside, by the stage", "null(4)"};
   return {"make three pipes for its input and output", "the user's own descriptors never enter the container",
           "pipe2(2)"};
 }
@@ -85,6 +85,19 @@ Words of(const SealPrograms&) {
 Words of(const CloneChild& step) {
   return {cat("clone into new namespaces: ", namespaces_text(step.namespaces)),
           "one call: the child never runs in a namespace or cgroup of the host", "clone3(2)"};
+}
+Words of(const MakeExecGroup& step) {
+  return {cat("make a cgroup for its processes below that of ", step.container),
+          "the container's limits hold for them, and all can be ended together", "cgroups(7)"};
+}
+Words of(const StartWatcher&) {
+  return {"start a watcher, which ends them if this convox is killed",
+          "only PID 1 takes a container's processes along when it dies, and this is not PID 1", "pidfd_open(2)"};
+}
+Words of(const CloneInto& step) {
+  return {cat("clone into the container: ", namespaces_text(step.namespaces)),
+          "only the PID namespace of our children changes; the child joins the others in one call, by pidfd",
+          "setns(2)"};
 }
 Words of(const WriteIdMaps&) {
   return {cat("map ids 0-", kIdsEach - 1, " of its user namespace to the leased ones"),
@@ -157,6 +170,10 @@ Words of(const stage::Receive& step, const StagePlan&) {
 Words of(const stage::AttachRoot&, const StagePlan&) {
   return {"attach the overlay as the new root (nodev)", "device nodes in an image never work", "move_mount(2)"};
 }
+Words of(const stage::EnterRoot&, const StagePlan&) {
+  return {"open the container's root and its /proc", "by now its own root may have put something else there",
+          "openat2(2)"};
+}
 Words of(const stage::MountNew& step, const StagePlan& plan) {
   const std::string_view type = plan.view(step.type);
   std::string options = joined(plan.views(step.options), ",");
@@ -180,6 +197,10 @@ Words of(const stage::PlaceFile& step, const StagePlan& plan) {
 Words of(const stage::OpenConsole&, const StagePlan&) {
   return {"open a terminal of the container's own devpts and send us its master",
           "the user's terminal never enters the container", "pty(7)"};
+}
+Words of(const stage::OpenNull&, const StagePlan&) {
+  return {"open the container's own /dev/null as input and output", "nobody listens, and the host's is the host's",
+          "null(4)"};
 }
 Words of(const stage::OwnStdio&, const StagePlan&) {
   return {"give its input and output to its user", "/dev/stdout can be opened again by whom it belongs to",
@@ -250,9 +271,10 @@ Words of(const stage::FindCommand&, const StagePlan& plan) {
   return {cat("find ", plan.argv.empty() ? std::string("the command") : plan.argv[0], " along PATH"),
           "as the user, who may see less than root", "environ(7)"};
 }
-Words of(const stage::Verify&, const StagePlan&) {
-  return {"verify mounts, ids, capabilities, limits, descriptors, directory and signals",
-          "what is, against what was planned: a difference ends the launch", "openat(2)"};
+Words of(const stage::Verify& step, const StagePlan&) {
+  return {
+      cat("verify ", step.mounts ? "mounts, " : "", "ids, capabilities, limits, descriptors, directory and signals"),
+      "what is, against what was planned: a difference ends the launch", "openat(2)"};
 }
 Words of(const stage::CloseOnExec&, const StagePlan&) {
   return {"mark every other descriptor close-on-exec", "an open host directory would be a way out: CVE-2024-21626",
@@ -306,14 +328,15 @@ std::string_view difference_text(stage::Difference difference) {
 
 // In the user's own words, where the step is about something that the user named.
 struct Explain {
-  const LaunchPlan& plan;
+  const StagePlan& plan;
   Errno error;
   stage::Difference difference;
+  bool new_user_namespace;
 
   Error operator()(const stage::FindCommand&) const { return command(); }
   Error operator()(const stage::Execute&) const { return command(); }
   Error operator()(const stage::ResolveUser& step) const {
-    const std::string user(plan.stage.view(step.user));
+    const std::string user(plan.view(step.user));
     if (error.value == ENOENT)
       return Error{Error::Kind::kNotFound, ENOENT, cat("no user or group \"", user, "\" in the image"), {}};
     if (error.value == EPERM && step.never_root)
@@ -328,8 +351,8 @@ struct Explain {
   Error operator()(const stage::MountNew& step) const {
     Error said = other("fsopen");
     // A user namespace may have a new /proc and /sys only where the host's show all they have.  mount_namespaces(7)
-    if (error.value == EPERM && plan.config.namespaces.user)
-      said.advice = cat("where the ", plan.stage.view(step.type),
+    if (error.value == EPERM && new_user_namespace)
+      said.advice = cat("where the ", plan.view(step.type),
                         " of this host is itself covered or masked, as in a container, ", "--userns host may work");
     return said;
   }
@@ -344,7 +367,7 @@ struct Explain {
                    EXDEV,
                    cat("that place is, or links lead to, a mount of the container's own: ", describe(error)),
                    {}};
-    std::string call = words(stage::Step(step), plan.stage).source;
+    std::string call = words(stage::Step(step), plan).source;
     return other(call.substr(0, call.find('(')));
   }
 
@@ -362,18 +385,17 @@ Words words(const HostStep& step) {
   return std::visit([](const auto& deed) { return of(deed); }, step);
 }
 
+Words words(const ExecStep& step) {
+  return std::visit([](const auto& deed) { return of(deed); }, step);
+}
+
 Words words(const stage::Step& step, const StagePlan& plan) {
   return std::visit([&](const auto& deed) { return of(deed, plan); }, step);
 }
 
-Words words(const LaunchPlan& plan, std::size_t number) {
-  if (number < plan.first_meanwhile()) return words(plan.before[number - 1]);
-  if (number < plan.first_of_stage()) return words(plan.meanwhile[number - plan.first_meanwhile()]);
-  return words(plan.stage.steps()[number - plan.first_of_stage()], plan.stage);
-}
-
-Error explain_failure(const LaunchPlan& plan, std::size_t index, Errno error, stage::Difference difference) {
-  return std::visit(Explain{plan, error, difference}, plan.stage.steps()[index]);
+Error explain_failure(const StagePlan& plan, std::size_t index, Errno error, stage::Difference difference,
+                      bool new_user_namespace) {
+  return std::visit(Explain{plan, error, difference, new_user_namespace}, plan.steps()[index]);
 }
 
 }  // namespace convox::runtime

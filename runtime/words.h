@@ -5,6 +5,7 @@
 #pragma once
 #include <string>
 
+#include "runtime/exec_plan.h"
 #include "runtime/launch_plan.h"
 
 namespace convox::runtime {
@@ -16,11 +17,19 @@ struct Words {
 };
 
 Words words(const HostStep& step);
+Words words(const ExecStep& step);
 Words words(const stage::Step& step, const StagePlan& plan);
-// Of the step with that number, from 1 through the whole plan.
-Words words(const LaunchPlan& plan, std::size_t number);
+
+// Of the step with that number, from 1 through the whole of a LaunchPlan or ExecPlan.
+template <class Plan>
+Words words_of(const Plan& plan, std::size_t number) {
+  if (number < plan.first_meanwhile()) return words(plan.before[number - 1]);
+  if (number < plan.first_of_stage()) return words(plan.meanwhile[number - plan.first_meanwhile()]);
+  return words(plan.stage.steps()[number - plan.first_of_stage()], plan.stage);
+}
 
 // The error of step `index` of the stage: in the user's terms where the step is about something that the user named.
-Error explain_failure(const LaunchPlan& plan, std::size_t index, Errno error, stage::Difference difference);
+Error explain_failure(const StagePlan& plan, std::size_t index, Errno error, stage::Difference difference,
+                      bool new_user_namespace);
 
 }  // namespace convox::runtime

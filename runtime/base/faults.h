@@ -1,11 +1,12 @@
 // How do tests make the N-th system call of a name fail, stall or kill? Only in programs built with MODE=faults.
 //
-//   CONVOX_FAULT=WHO:NAME:N:WHAT   WHO is host (convox itself), child (between clone3 and the stage) or stage; WHAT is
-//                                  the name of an errno from the list below, kill (the caller dies at the call) or
-//                                  stall (the call never returns)
+//   CONVOX_FAULT=WHO:NAME:N:WHAT   WHO is host (convox itself), child (between clone3 and the stage), stage, launcher
+//                                  (a fork of convox that will be a keeper or minder) or keeper; WHAT is the name of an
+//                                  errno from the list below, kill (the caller dies at the call) or stall (the call
+//                                  never returns)
 //   descriptor kLog, if open       gets a line "WHO NAME" for each call, so that a test knows what there is to visit
 //
-// The child shares memory with the host side, and the stage is another program; each counts its own calls. sys.h
+// The child shares memory with the host side, stage and keeper are other programs; each counts its own calls. sys.h
 // includes this file before it defines anything, so it traps into the kernel by itself.
 #pragma once
 #include <asm/unistd.h>
@@ -14,10 +15,11 @@ namespace convox::faults {
 
 inline constexpr int kLog = 1000;
 
+enum Who { kHost, kChild, kStage, kLauncher, kKeeper, kNobody };
+
 namespace detail {
 
-enum Who { kHost, kChild, kStage, kNobody };
-inline constexpr const char* kNames[] = {"host", "child", "stage"};
+inline constexpr const char* kNames[] = {"host", "child", "stage", "launcher", "keeper"};
 
 struct Fault {
   const char* spec = nullptr;  // the whole variable, NAME=VALUE, for the next program
@@ -26,7 +28,7 @@ struct Fault {
   long left = 0;    // calls until it happens
   long result = 0;  // -errno; 1: kill, 2: stall
   bool logs = false;
-  bool is_stage = false;
+  Who self = kHost;
   long process = 0;
 };
 inline Fault fault;
@@ -77,9 +79,9 @@ inline long result_of(const char* what) noexcept {
 }  // namespace detail
 
 // Reads the variable from `environment`, once, at the start of main. Before that nothing fails.
-inline void start(char** environment, bool is_stage) noexcept {
+inline void start(char** environment, Who self) noexcept {
   using namespace detail;
-  fault.is_stage = is_stage;
+  fault.self = self;
   fault.process = trap(__NR_getpid, 0);
   fault.logs = trap(__NR_fcntl, kLog, 1 /* F_GETFD */) >= 0;
   for (; environment && *environment; ++environment) {
@@ -88,10 +90,10 @@ inline void start(char** environment, bool is_stage) noexcept {
     while (*key != '\0' && *key == *text) ++key, ++text;
     if (*key != '\0') continue;
     fault.spec = *environment;
-    char who[8], count[16], what[16];
+    char who[12], count[16], what[16];
     text = field(field(field(field(text, who, sizeof who), fault.name, sizeof fault.name), count, sizeof count), what,
                  sizeof what);
-    for (int i = 0; i < 3; ++i)
+    for (int i = 0; i < kNobody; ++i)
       if (equal(who, kNames[i])) fault.who = static_cast<Who>(i);
     for (const char* digit = count; *digit >= '0' && *digit <= '9'; ++digit)
       fault.left = fault.left * 10 + (*digit - '0');
@@ -108,6 +110,12 @@ inline bool cannot_fail(const char* name) noexcept {
   return false;
 }
 
+// A fork of convox counts as somebody else from here on.
+inline void become(Who self) noexcept {
+  detail::fault.self = self;
+  detail::fault.process = detail::trap(__NR_getpid, 0);
+}
+
 // For the stage's own environment: nothing but this variable, or nothing.
 inline char* environment() noexcept { return const_cast<char*>(detail::fault.spec); }
 
@@ -116,7 +124,8 @@ inline long visit(const char* name) noexcept {
   using namespace detail;
   if (fault.process == 0) return 0;
   const long self = trap(__NR_getpid, 0);  // 1 in a new PID namespace: the child
-  const Who who = fault.is_stage ? kStage : self == fault.process ? kHost : kChild;
+  const bool is_program = fault.self == kStage || fault.self == kKeeper;
+  const Who who = is_program || self == fault.process ? fault.self : kChild;
   if (fault.logs) {
     char line[64];
     unsigned size = 0;

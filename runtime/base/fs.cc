@@ -188,7 +188,7 @@ Result<UniqueFd> make_and_open_directory(int dir, const std::string& name, unsig
 
 Result<std::string> read_all(int fd, std::string_view what, std::size_t limit) {
   std::string content;
-  char buffer[16384];
+  char buffer[16384] __attribute__((uninitialized));  // clearing it would cost more than the read of a small file
   for (;;) {
     const long got = sys::read(fd, buffer, sizeof buffer);
     if (got == -EINTR) continue;
@@ -211,7 +211,7 @@ Result<std::string> read(int dir, const std::string& path, std::size_t limit) {
 
 Result<std::string> read_once(int dir, const std::string& path) {
   UniqueFd file = TRY(opened(sys::openat(dir, path.c_str(), O_RDONLY | O_CLOEXEC), path));
-  char buffer[8192];
+  char buffer[8192] __attribute__((uninitialized));
   const long got = TRY(check(sys::read(file.get(), buffer, sizeof buffer), "read", path));
   if (got == sizeof buffer) return invalid(cat("read ", path, ": larger than ", sizeof buffer, " bytes"));
   return std::string(buffer, static_cast<std::size_t>(got));

@@ -29,7 +29,10 @@ struct pollfd;
 struct msghdr;
 struct rlimit64;
 struct timespec;
+struct itimerspec;
 struct iovec;
+struct epoll_event;
+struct itimerspec;
 
 namespace convox {
 
@@ -110,6 +113,9 @@ inline long pread(int fd, void* buffer, unsigned long size, long at) noexcept {
 inline long pwrite(int fd, const void* bytes, unsigned long size, long at) noexcept {
   return call("pwrite64", __NR_pwrite64, fd, bytes, size, at);
 }
+inline long pwritev(int fd, const struct iovec* parts, int count, long at) noexcept {
+  return call("pwritev", __NR_pwritev, fd, parts, count, at, 0);  // the offset's upper half: of 32-bit machines
+}
 // With null offsets both files' own positions are used and moved.
 inline long copy_file_range(int from, int to, unsigned long size) noexcept {
   return call("copy_file_range", __NR_copy_file_range, from, nullptr, to, nullptr, size, 0);
@@ -127,6 +133,7 @@ inline long ioctl(int fd, unsigned long request, long argument) noexcept {
 inline long flock(int fd, int operation) noexcept { return call("flock", __NR_flock, fd, operation); }
 inline long ftruncate(int fd, long size) noexcept { return call("ftruncate", __NR_ftruncate, fd, size); }
 inline long fsync(int fd) noexcept { return call("fsync", __NR_fsync, fd); }
+inline long fdatasync(int fd) noexcept { return call("fdatasync", __NR_fdatasync, fd); }
 inline long syncfs(int fd) noexcept { return call("syncfs", __NR_syncfs, fd); }
 inline long getdents64(int fd, void* buffer, unsigned long size) noexcept {
   return call("getdents64", __NR_getdents64, fd, buffer, size);
@@ -333,11 +340,31 @@ inline long rt_sigprocmask(int how, const unsigned long* set, unsigned long* old
 inline long rt_sigtimedwait(const unsigned long* set, void* info, struct timespec* timeout) noexcept {
   return call("rt_sigtimedwait", __NR_rt_sigtimedwait, set, info, timeout, 8);
 }
+inline long inotify_init1(int flags) noexcept { return call("inotify_init1", __NR_inotify_init1, flags); }
+inline long inotify_add_watch(int fd, const char* path, unsigned mask) noexcept {
+  return call("inotify_add_watch", __NR_inotify_add_watch, fd, path, mask);
+}
+inline long inotify_rm_watch(int fd, int watch) noexcept {
+  return call("inotify_rm_watch", __NR_inotify_rm_watch, fd, watch);
+}
 inline long signalfd4(int fd, const unsigned long* mask, int flags) noexcept {
   return call("signalfd4", __NR_signalfd4, fd, mask, 8, flags);
 }
 inline long ppoll(struct pollfd* fds, unsigned count, struct timespec* timeout) noexcept {
   return call("ppoll", __NR_ppoll, fds, count, timeout, nullptr, 8);
+}
+inline long epoll_create1(int flags) noexcept { return call("epoll_create1", __NR_epoll_create1, flags); }
+inline long epoll_ctl(int epoll, int operation, int fd, struct epoll_event* event) noexcept {
+  return call("epoll_ctl", __NR_epoll_ctl, epoll, operation, fd, event);
+}
+inline long epoll_wait(int epoll, struct epoll_event* into, int most, int timeout) noexcept {
+  return call("epoll_pwait", __NR_epoll_pwait, epoll, into, most, timeout, nullptr, 8);
+}
+inline long timerfd_create(int clock, int flags) noexcept {
+  return call("timerfd_create", __NR_timerfd_create, clock, flags);
+}
+inline long timerfd_settime(int fd, int flags, const struct itimerspec* set, struct itimerspec* old) noexcept {
+  return call("timerfd_settime", __NR_timerfd_settime, fd, flags, set, old);
 }
 inline long socketpair(int domain, int type, int protocol, int ends[2]) noexcept {
   return call("socketpair", __NR_socketpair, domain, type, protocol, ends);

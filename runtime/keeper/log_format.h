@@ -27,21 +27,21 @@ struct SegmentHead {
 };
 
 enum class Kind : std::uint8_t {
-  kOutput = 1,   // what came from standard output, or from the terminal
-  kError,        // what came from standard error
-  kStarted,      // no bytes: the payload runs, for the first time or again
-  kEnded,        // an Exit
-  kSystem,       // a line of ours, without its newline
-  kDropped,      // a std::uint64_t: so many bytes could not be written
-  kContinued,    // no bytes: the next segment goes on
+  kOutput = 1,  // what came from standard output, or from the terminal
+  kError,       // what came from standard error
+  kStarted,     // no bytes: the payload runs, for the first time or again
+  kEnded,       // an Exit
+  kSystem,      // a line of ours, without its newline
+  kDropped,     // a std::uint64_t: so many bytes could not be written
+  kContinued,   // no bytes: the next segment goes on
 };
 
 struct RecordHead {
   std::uint32_t size = 0;
   std::uint16_t mark = kRecordMark;
   Kind kind = Kind::kOutput;
-  std::uint8_t reserved = 0;
-  std::int64_t time = 0;  // nanoseconds since 1970, never less than the record before it
+  std::uint8_t continues = 0;  // 1: it goes on with a line of its stream that an earlier record began
+  std::int64_t time = 0;       // nanoseconds since 1970, never less than the record before it
 };
 
 // How a payload ended. Also the content of ROOT/containers/<id>/exit, which exists, all zero, from before the payload
@@ -50,11 +50,11 @@ struct Exit {
   std::uint32_t magic = 0;  // kExitMagic once it has ended
   std::int32_t code = 0;    // exit status, or -1 if a signal ended it
   std::int32_t signal = 0;
-  std::uint32_t timed_out = 0;      // it outlived its --timeout
-  std::uint64_t oom_kills = 0;      // in its cgroup
-  std::uint64_t oom_at_limit = 0;   // its own limit was reached, not the host's memory exhausted
-  std::uint64_t memory_limit = 0;   // bytes; 0: none
-  std::int64_t time = 0;            // nanoseconds since 1970
+  std::uint32_t timed_out = 0;     // it outlived its --timeout
+  std::uint64_t oom_kills = 0;     // in its cgroup
+  std::uint64_t oom_at_limit = 0;  // its own limit was reached, not the host's memory exhausted
+  std::uint64_t memory_limit = 0;  // bytes; 0: none
+  std::int64_t time = 0;           // nanoseconds since 1970
   std::uint64_t reserved = 0;
 };
 inline constexpr std::uint32_t kExitMagic = 0x65787663;  // "cvxe"

@@ -90,7 +90,7 @@ void __throw_out_of_range_fmt(const char*, ...) { convox::sys::exit_group(convox
 
 int main(int argc, char** argv) {
 #ifdef CONVOX_FAULTS
-  convox::faults::start(argv + argc + 1, true);  // the environment stands behind the arguments
+  convox::faults::start(argv + argc + 1, convox::faults::kStage);  // the environment stands behind the arguments
 #endif
   using namespace convox;
   using namespace convox::stage;

@@ -4,8 +4,10 @@
 // path is walked twice, and the container never sees a mount whose flags are still to be set.
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <linux/mount.h>
 #include <linux/stat.h>
+#include <sys/statfs.h>
 
 #include "runtime/stage/stage.h"
 
@@ -98,6 +100,25 @@ Errno perform(const AttachRoot& step, Stage& stage) noexcept {
   stage.root = tree;
   if (const long moved = sys::fchdir(tree); moved < 0) return Errno(moved);
   return note_mount(stage, tree, MOUNT_ATTR_NODEV, false);
+}
+
+// setns(2) has made "/" of its mount namespace ours. Its /proc is to show what we are, and its root could have mounted
+// something else there by now: only the root of a procfs will do. (One of another PID namespace has no `self` for us.)
+Errno perform(const EnterRoot&, Stage& stage) noexcept {
+  constexpr std::uint64_t kRootInode = 1;  // PROC_ROOT_INO
+  const long root = sys::openat(AT_FDCWD, "/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+  if (root < 0) return Errno(root);
+  stage.root = static_cast<int>(root);
+  Errno error;
+  UniqueFd proc = open_inside(stage, "/proc", O_PATH | O_DIRECTORY, true, &error);
+  if (!proc) return error;
+  struct statfs fs {};
+  if (const long rc = sys::fstatfs(proc.get(), &fs); rc < 0) return Errno(rc);
+  struct statx st {};
+  if (const long rc = sys::statx(proc.get(), "", AT_EMPTY_PATH, STATX_INO, &st); rc < 0) return Errno(rc);
+  if (static_cast<unsigned long>(fs.f_type) != PROC_SUPER_MAGIC || st.stx_ino != kRootInode) return Errno(-EXDEV);
+  stage.proc = proc.release();
+  return {};
 }
 
 Errno perform(const MountNew& step, Stage& stage) noexcept {

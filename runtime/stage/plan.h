@@ -52,6 +52,7 @@ struct Receive {
 struct AttachRoot {
   Slot tree;
 };
+struct EnterRoot {};  // of a container that was joined: "/" and /proc are what it has there
 // A new instance of a file system, owned by the container's user namespace. `options` are KEY=VALUE or a bare KEY.
 struct MountNew {
   Text type, target;
@@ -71,8 +72,11 @@ struct AttachTree {
 struct PlaceFile {
   Text name, target;
 };
-struct OpenConsole {};  // a pty of the container's own devpts; its master goes to the host side
-struct OwnStdio {};     // the payload's user may open /dev/stdout again
+struct OpenConsole {       // a pty of the container's own devpts; its master goes to the host side
+  bool as_console = true;  // shown at /dev/console too
+};
+struct OpenNull {};  // input and output are the container's own /dev/null
+struct OwnStdio {};  // the payload's user may open /dev/stdout again
 struct PivotRoot {};
 // A directory of the image's own that stays writable under a read-only root, for what its VOLUME lines name.
 struct ImageVolume {
@@ -126,6 +130,7 @@ struct FindCommand {};  // PATH is searched as the payload's user
 struct Verify {  // hardening rule A11: what is, against what was planned
   std::uint64_t bounding = 0;
   bool no_new_privs = true;
+  bool mounts = true;  // or they are those of a container that runs, which may have made some of its own
 };
 struct CloseOnExec {};
 struct LoadFilter {
@@ -134,9 +139,9 @@ struct LoadFilter {
 struct BecomeInit {};  // fork: the parent stays PID 1, reaps and forwards signals
 struct Execute {};
 
-using Step = std::variant<StartSession, NewKeyring, CleanSlate, UnshareMounts, Receive, AttachRoot, MountNew,
-                          AttachTree, PlaceFile, OpenConsole, OwnStdio, PivotRoot, ImageVolume, MakeDirectory, Mask,
-                          ReadOnly, ReadOnlyRoot, SetHostname, WriteSysctl, RaiseLoopback, SetLimit, ResolveUser,
+using Step = std::variant<StartSession, NewKeyring, CleanSlate, UnshareMounts, Receive, AttachRoot, EnterRoot, MountNew,
+                          AttachTree, PlaceFile, OpenConsole, OpenNull, OwnStdio, PivotRoot, ImageVolume, MakeDirectory,
+                          Mask, ReadOnly, ReadOnlyRoot, SetHostname, WriteSysctl, RaiseLoopback, SetLimit, ResolveUser,
                           NoNewPrivileges, DropBounding, BecomeUser, ChangeDirectory, SetCapabilities, DieWithParent,
                           FindCommand, Verify, CloseOnExec, LoadFilter, BecomeInit, Execute>;
 

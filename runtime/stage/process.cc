@@ -82,7 +82,7 @@ Errno perform(const Receive& step, Stage& stage) noexcept {
 // The terminal is a pty of the container's own devpts, never the user's: TIOCSTI on the user's would type commands into
 // the shell that started us (CVE-2017-5226). The slave comes from the master by ioctl, not by a /dev/pts name that the
 // image could have prepared (CVE-2025-52565).  ioctl_tty(2), pty(7)
-Errno perform(const OpenConsole&, Stage& stage) noexcept {
+Errno perform(const OpenConsole& step, Stage& stage) noexcept {
   Errno error;
   const UniqueFd master = open_inside(stage, "/dev/pts/ptmx", O_RDWR | O_NOCTTY, true, &error);
   if (!master) return error;
@@ -98,13 +98,29 @@ Errno perform(const OpenConsole&, Stage& stage) noexcept {
   if (const long rc = sys::statx(slave.get(), "", AT_EMPTY_PATH, STATX_TYPE, &st); rc < 0) return Errno(rc);
   if ((st.stx_mode & S_IFMT) != S_IFCHR || st.stx_rdev_major != kPtySlaveMajor) return Errno(-ENOTTY);
 
-  const UniqueFd console = open_target(stage, "/dev/console", Target::kFile, &error);
-  if (!console) return error;
-  if (error = bind_console(stage, slave.get(), console); error) return error;
+  if (step.as_console) {
+    const UniqueFd console = open_target(stage, "/dev/console", Target::kFile, &error);
+    if (!console) return error;
+    if (error = bind_console(stage, slave.get(), console); error) return error;
+  }
   if (const long rc = sys::ioctl(slave.get(), TIOCSCTTY, 0L); rc < 0) return Errno(rc);
   for (int fd = 0; fd < 3; ++fd)
     if (const long rc = sys::dup3(slave.get(), fd, 0); rc < 0) return Errno(rc);
   stage.report({.kind = Report::kConsole}, master.get());
+  return {};
+}
+
+// The host's would be a descriptor of the host's. Whatever else stands in its place now, a file that grows or a pipe
+// that nobody reads, is not what was asked for.  null(4)
+Errno perform(const OpenNull&, Stage& stage) noexcept {
+  Errno error;
+  const UniqueFd null = open_inside(stage, "/dev/null", O_RDWR | O_NOCTTY, true, &error);
+  if (!null) return error;
+  struct statx st {};
+  if (const long rc = sys::statx(null.get(), "", AT_EMPTY_PATH, STATX_TYPE, &st); rc < 0) return Errno(rc);
+  if ((st.stx_mode & S_IFMT) != S_IFCHR || st.stx_rdev_major != 1 || st.stx_rdev_minor != 3) return Errno(-ENODEV);
+  for (int fd = 0; fd < 3; ++fd)
+    if (const long rc = sys::dup3(null.get(), fd, 0); rc < 0) return Errno(rc);
   return {};
 }
 

@@ -52,7 +52,7 @@ struct Stage {
   PlanView plan;
   int socket = -1;
   int root = -1;  // the container's root directory, O_PATH
-  int proc = -1;  // the container's own procfs, as fsmount gave it: open_proc
+  int proc = -1;  // the container's own procfs, as fsmount gave it or as a container has it: open_proc
   int slots[kMaxSlots] = {};
   MadeMount mounts[kMaxMounts] = {};
   std::uint32_t mount_count = 0;
@@ -78,6 +78,7 @@ Errno perform(const NewKeyring&, Stage&) noexcept;
 Errno perform(const CleanSlate&, Stage&) noexcept;
 Errno perform(const Receive&, Stage&) noexcept;
 Errno perform(const OpenConsole&, Stage&) noexcept;
+Errno perform(const OpenNull&, Stage&) noexcept;
 Errno perform(const OwnStdio&, Stage&) noexcept;
 Errno perform(const SetHostname&, Stage&) noexcept;
 Errno perform(const WriteSysctl&, Stage&) noexcept;
@@ -87,6 +88,7 @@ Errno perform(const DieWithParent&, Stage&) noexcept;
 // mounts.cc
 Errno perform(const UnshareMounts&, Stage&) noexcept;
 Errno perform(const AttachRoot&, Stage&) noexcept;
+Errno perform(const EnterRoot&, Stage&) noexcept;
 Errno perform(const MountNew&, Stage&) noexcept;
 Errno perform(const AttachTree&, Stage&) noexcept;
 Errno perform(const PlaceFile&, Stage&) noexcept;

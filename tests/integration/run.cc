@@ -68,7 +68,6 @@ Test(run, its_own_failures_are_125_and_one_line_on_standard_error) {
       {{"run", "--volume", "/etc:/proc/sys", "web", "true"}, "a volume cannot be mounted at /proc/sys"},
       {{"run", "--volume", "nonsense", "web", "true"}, "expected HOST_OR_NAME:PATH[:ro]"},
       {{"run", "--release", "RNONE", "web", "true"}, "RNONE"},
-      {{"run", "--detach", "web", "true"}, "--detach is not available"},
   };
   for (const auto& [words, says] : cases) {
     const Ran ran = app.convox(words);

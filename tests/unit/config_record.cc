@@ -1,7 +1,8 @@
 // What a container was launched with is what exec and a restart read back, to the last member.
+#include "runtime/config_record.h"
+
 #include <criterion/criterion.h>
 
-#include "runtime/config_record.h"
 #include "tests/unit/expect.h"
 
 using namespace convox;
@@ -41,7 +42,8 @@ Test(config_record, reads_back_what_was_written) {
 }
 
 Test(config_record, a_missing_member_is_an_error_and_not_a_default) {
-  for (const std::string_view key : {"\"seccomp\"", "\"no_new_privileges\"", "\"capabilities\"", "\"user\"", "\"pids_max\""}) {
+  for (const std::string_view key :
+       {"\"seccomp\"", "\"no_new_privileges\"", "\"capabilities\"", "\"user\"", "\"pids_max\""}) {
     std::string text = print(unusual());
     text.replace(text.find(key) + 1, 1, "X");
     cr_expect(!parse_config(text).has_value(), "without %s", std::string(key).c_str());

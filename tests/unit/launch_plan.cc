@@ -12,26 +12,12 @@
 #include "cli/explain_view.h"
 #include "runtime/base/fs.h"
 #include "tests/unit/expect.h"
+#include "tests/unit/modern_host.h"
 
 using namespace convox;
 using namespace convox::runtime;
 
 namespace {
-
-Host modern_host() {
-  Host host;
-  host.kernel = {6, 18};
-  host.kernel_release = "6.18.0";
-  host.machine = "x86_64";
-  host.cgroups.mount_point = "/sys/fs/cgroup";
-  for (const cgroups::Controller one : cgroups::kControllers) host.cgroups.controllers.add(one);
-  host.effective_capabilities = host.bounding_capabilities = security::all_capabilities(40);
-  host.seccomp_filters = host.overlay = true;
-  host.max_user_namespaces = 1000;
-  host.possible_cpus = 2;
-  host.memory_total = 1 << 30;
-  return host;
-}
 
 ContainerConfig simple() {
   ContainerConfig config;

@@ -79,6 +79,41 @@ Test(durations, are_go_s_or_seconds) {
     cr_expect(not parse_duration(bad), "%s", std::string(bad).c_str());
 }
 
+Test(since, is_a_span_back_from_now_or_an_instant) {
+  constexpr std::int64_t present = 1'768'487'400 * kSecond;  // 2026-01-15T14:30:00Z
+  const std::pair<std::string_view, std::int64_t> good[] = {
+      {"90", 90 * kSecond},
+      {"0", 0},
+      {"1h30m", 5400 * kSecond},
+      {"2d", 48 * kHour * kSecond},
+      {"1w", 7 * kDay * kSecond},
+      {"1w2d3h", (9 * kDay + 3 * kHour) * kSecond},
+      {"1.5d", 36 * kHour * kSecond},
+      {"2026-01-15T14:30:00Z", 0},
+      {"2026-01-15t14:29:59.5z", kSecond / 2},
+      {"2026-01-15T14:30:00.000000001Z", -1},
+      {"2026-01-15T14:30:00.0000000019Z", -1},
+      {"2026-01-15T15:30:00+01:00", 0},
+      {"2026-01-15T09:00:00-05:30", 0},
+      {"2026-01-14T14:30:00Z", kDay * kSecond},
+      {"2024-02-29T14:30:00Z", 686 * kDay * kSecond},
+  };
+  for (const auto& [text, back] : good) {
+    const auto got = parse_since(text, present);
+    cr_expect(got && *got == present - back, "%s", std::string(text).c_str());
+  }
+  for (const std::string_view bad :
+       {"", "d", "-1d", "1d-", "1dd", "1d2w", "2x", "yesterday", "2026-01-15", "2026-01-15T14:30:00",
+        "2026-01-15T14:30Z", "2026-13-15T14:30:00Z", "2026-02-30T14:30:00Z", "2026-01-15T24:30:00Z",
+        "2026-01-15T14:30:00Zx", "2026-01-15T14:30:00+1:00", "99999999d"})
+    cr_expect(not parse_since(bad, present), "%s", std::string(bad).c_str());
+}
+
+Test(times, can_carry_nanoseconds) {
+  expect_text(rfc3339_nano(1'768'487'400 * kSecond + 5), "2026-01-15T14:30:00.000000005Z");
+  expect_text(rfc3339_nano(1'768'487'400 * kSecond + 999'999'999), "2026-01-15T14:30:00.999999999Z");
+}
+
 Test(sizes, are_megabytes_or_carry_their_unit) {
   const std::pair<std::string_view, std::int64_t> good[] = {
       {"512", 512LL << 20}, {"512m", 512LL << 20}, {"512MB", 512LL << 20}, {"512Mi", 512LL << 20}, {"1g", 1LL << 30},

@@ -1,20 +1,32 @@
-// Part of the build: writes the seccomp program for the default capabilities to standard output.
+// Part of the build: writes one of the seccomp programs that convox carries to standard output.
 //
-// It is the same compile_filter that convox runs for other sets, run early; runtime/security/seccomp.cc embeds the
-// result. A name in the policy that no architecture knows fails here, and so the build.
+//   seccomp_generator default   for a payload with the default capabilities: runtime/security/seccomp.cc embeds it
+//   seccomp_generator keeper    and watcher: runtime/security/keeper_filter.cc
+//
+// The first is the same compile_filter that convox runs for other sets, run early. A name in a policy that no
+// architecture knows fails here, and so the build.
 #include <unistd.h>
 
 #include <cstdio>
 
 #include "runtime/base/fs.h"
+#include "runtime/security/generate/keeper_policy.h"
 #include "runtime/security/seccomp_compile.h"
 
-int main() {
-  using namespace convox;
-  const Result<std::string> program = security::compile_filter(security::kDefaultCapabilities);
-  if (!program) {
-    std::fprintf(stderr, "seccomp_generator: %s\n", program.error().text.c_str());
-    return 1;
-  }
-  return fs::write_all(STDOUT_FILENO, *program, "standard output") ? 0 : 1;
+namespace {
+
+using namespace convox;
+
+Result<> generate(std::string_view which) {
+  if (which != "default") return security::write_keeper_filter(which, STDOUT_FILENO);
+  const std::string program = TRY(security::compile_filter(security::kDefaultCapabilities));
+  return fs::write_all(STDOUT_FILENO, program, "standard output");
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  const Result<> written = generate(argc == 2 ? argv[1] : "default");
+  if (!written) std::fprintf(stderr, "seccomp_generator: %s\n", written.error().text.c_str());
+  return written ? 0 : 1;
 }

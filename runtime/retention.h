@@ -1,0 +1,23 @@
+// How long does a finished detached container stay?
+//
+// Whoever started it wants to see how it ended; nobody wants ten thousand of them. So the last ones of each app stay,
+// and each stays for a while whatever comes after it. Its output is in the logs and stays longer (log_store.h). One
+// that was asked to be kept (`run --keep`, attached) stays until somebody removes it.
+#pragma once
+#include <cstdint>
+#include <vector>
+
+#include "runtime/container_list.h"
+
+namespace convox::runtime {
+
+inline constexpr std::size_t kFinishedKept = 20;           // of each app, the last to end
+inline constexpr std::int64_t kFinishedKeptSeconds = 600;  // each, at least
+
+// The ids of those whose time is over. `now` is in seconds since 1970.
+std::vector<std::string> expired(const std::vector<Listed>& all, std::int64_t now);
+
+// Removes them, from `all` too. One that cannot be removed is left for the next time.
+void sweep_finished(const Containers& containers, std::vector<Listed>& all, std::int64_t now);
+
+}  // namespace convox::runtime

@@ -1,0 +1,107 @@
+// How does the host side make a child, follow it while it becomes the stage, and know that it became the payload?
+//
+// A launch makes it in new namespaces, an exec in those of a container; what follows is the same conversation, which
+// stage/plan.h draws. Everything heard from it has a deadline: it may be stopped, or killed, by somebody inside. Read
+// next: clone.cc (the child), launch.cc and exec.cc (who performs all other steps).
+#pragma once
+#include <chrono>
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "cgroups/cgroup.h"
+#include "runtime/clone.h"
+#include "runtime/plan.h"
+#include "runtime/terminal.h"
+#include "runtime/words.h"
+
+namespace convox::runtime {
+
+// Called after each step with its number and duration; for --trace. Steps of the stage come when the host side reads of
+// them.
+using StepDone = std::function<void(std::size_t number, std::chrono::nanoseconds duration)>;
+
+// A payload that runs.
+struct Running {
+  UniqueFd pidfd;
+  int pid = -1;  // in our PID namespace
+  std::optional<cgroups::Cgroup> cgroup;
+  // Either our ends of three pipes, or the master of the container's terminal. None when nobody listens.
+  UniqueFd input, output, error_output;
+  UniqueFd console;
+};
+
+class StageChild {
+ public:
+  // `plan` is performed, and outlives this. `signals` is a signalfd: a signal before the payload runs ends the wait
+  // with Error::kInterrupted.
+  template <class Step>
+  StageChild(const PlanOf<Step>& plan, const ContainerConfig& config, int signals, StepDone done)
+      : StageChild(plan.stage, plan.first_of_stage(), plan.before.size(), config, signals, std::move(done)) {}
+
+  // Ends a child that did not become a payload, before the memory that it may still share goes.
+  ~StageChild();
+  StageChild(const StageChild&) = delete;
+  StageChild& operator=(const StageChild&) = delete;
+
+  // Performs the host side's steps in order: `deed` has an overload for each. `first` is the number of the first one.
+  // Errors are `.under("step N of M, what it does")`.
+  template <class Step, class Deed>
+  Result<> perform(const std::vector<Step>& steps, std::size_t first, Deed deed) {
+    for (std::size_t i = 0; i < steps.size(); ++i) {
+      const auto start = std::chrono::steady_clock::now();
+      if (Result<> result = std::visit(deed, steps[i]); !result)
+        return blame(std::move(result).error(), first + i, words(steps[i]).deed);
+      if (done_) done_(first + i, std::chrono::steady_clock::now() - start);
+    }
+    return ok();
+  }
+
+  // In this order. `owner` is the host id of the container's root.
+  Result<> open_stdio(const OpenStdio& step, std::uint32_t owner);
+  Result<> seal(const SealPrograms& step);
+  Result<> clone(const Birth& birth, const cgroups::Cgroup& cgroup);
+  Result<> await_hello();
+  Result<> await_payload();
+
+  [[nodiscard]] int pid() const { return child_.pid; }
+  [[nodiscard]] int socket() const { return socket_.get(); }
+  // Once it is the payload: all of Running but its cgroup.
+  Running release();
+
+ private:
+  StageChild(const StagePlan& plan, std::size_t first, std::size_t number, const ContainerConfig& config, int signals,
+             StepDone done);
+
+  struct Incoming {
+    std::optional<stage::Report> report;  // nothing: end of file
+    UniqueFd descriptor;
+  };
+  Result<Incoming> receive();
+  Error failure(const stage::Report& report) const;
+  Error ended_early() const;
+  Error why_it_ended();
+  Error blame(Error error, std::size_t number, std::string_view deed);
+  [[nodiscard]] std::size_t size() const { return first_ - 1 + plan_.steps().size(); }  // of the whole plan
+
+  const StagePlan& plan_;
+  std::size_t first_;     // number of the stage's first step
+  std::uint32_t number_;  // of the step that makes the child
+  const ContainerConfig& config_;
+  int signals_;
+  StepDone done_;
+  std::chrono::steady_clock::time_point deadline_;
+  bool reported_ = false;  // the error at hand came from the stage and names its step
+
+  UniqueFd stage_, stage_plan_;  // sealed
+  UniqueFd socket_;
+  UniqueFd stdio_[3];  // the child's
+  bool joins_ = false;
+  const cgroups::Cgroup* cgroup_ = nullptr;
+  ChildMemory memory_;
+  Child child_;
+  Running running_;
+};
+
+}  // namespace convox::runtime

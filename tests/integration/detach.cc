@@ -1,0 +1,319 @@
+// Does a detached container go on without the command that started it, and does whoever comes later know all about it?
+#include <dirent.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "tests/support/app.h"
+
+using namespace convox::test;
+
+namespace {
+constexpr auto kNeeds = Root | CgroupV2 | UserNamespaces;
+
+void sleep_milliseconds(long time) {
+  const timespec span{time / 1000, time % 1000 * 1'000'000};
+  nanosleep(&span, nullptr);
+}
+
+// Waits, as a person would, until something is so.
+template <class Condition>
+bool comes_true(Condition condition) {
+  for (int moment = 0; moment < 500; ++moment) {
+    if (condition()) return true;
+    sleep_milliseconds(20);
+  }
+  return condition();
+}
+
+// Starts it; its id.
+std::string detached(App& app, std::vector<std::string> arguments) {
+  arguments.insert(arguments.begin(), {"run", "--detach", "--id"});
+  const Ran ran = app.convox(std::move(arguments));
+  EXPECT_STATUS(ran, 0);
+  return ran.out;
+}
+
+std::string record(const App& app, const std::string& id) {
+  const std::string live = read_file(app.state() + "/c/" + id + "/state.json");
+  return live.empty() ? read_file(app.lib() + "/containers/" + id + "/state.json") : live;
+}
+
+// The number behind "key": in a record.
+long number(const std::string& record, const std::string& key) {
+  const std::size_t at = record.find("\"" + key + "\":");
+  return at == std::string::npos ? -1 : atol(record.c_str() + at + key.size() + 3);
+}
+
+// All bytes of its log, heads of records too.
+std::string log_of(const App& app, const std::string& id) {
+  std::string text;
+  for (int segment = 1; segment < 20; ++segment) {
+    char name[16];
+    snprintf(name, sizeof name, "%08d.log", segment);
+    text += read_file(app.lib() + "/apps/app/logs/" + id + "/" + name);
+  }
+  return text;
+}
+
+std::size_t count(const std::string& text, const std::string& part) {
+  std::size_t found = 0;
+  for (std::size_t at = text.find(part); at != std::string::npos; at = text.find(part, at + 1)) ++found;
+  return found;
+}
+
+bool lives(const App& app, const std::string& id) { return access((app.state() + "/c/" + id).c_str(), F_OK) == 0; }
+bool process_lives(long pid) {
+  const std::string status = read_file("/proc/" + std::to_string(pid) + "/status");
+  return !status.empty() && status.find("\nState:\tZ") == std::string::npos;  // we reap orphans only at the end
+}
+
+// Leftovers but for what is meant to stay: logs, and the group that keepers live in.
+std::string leftovers(const App& app) {
+  std::string left;
+  const std::string all = app.leftovers();
+  for (std::size_t at = 0; at < all.size();) {
+    const std::size_t end = all.find('\n', at);
+    const std::string line = all.substr(at, end - at);
+    if (line.find("/logs") == std::string::npos && line.find("@keepers") == std::string::npos) left += line + "\n";
+    at = end == std::string::npos ? all.size() : end + 1;
+  }
+  return left;
+}
+#define EXPECT_ONLY_LOGS_LEFT(app)                               \
+  do {                                                           \
+    const std::string left_ = leftovers(app);                    \
+    cr_expect(left_.empty(), "left behind:\n%s", left_.c_str()); \
+  } while (false)
+
+void remove_kept(App& app) { EXPECT_STATUS(app.convox({"gc", "--kept"}), 0); }
+}  // namespace
+
+// --- the start
+
+Test(detach, says_what_runs_and_how_it_is_called) {
+  REQUIRE(kNeeds);
+  App app;
+  const Ran ran = app.convox({"run", "web", "sleep 60", "--detach"});
+  EXPECT_STATUS(ran, 0);
+  EXPECT_TEXT(ran.out, "Running `sleep 60` on web... OK\n");
+  cr_assert(ran.err.starts_with("Process: ") && ran.err.size() == 9 + 12 + 1, "%s", ran.err.c_str());
+  const std::string id = ran.err.substr(9, 12);
+  EXPECT_CONTAINS(record(app, id), "\"phase\":\"running\"");
+  EXPECT_STATUS(app.convox({"ps", "stop", id}), 0);
+  remove_kept(app);
+  EXPECT_ONLY_LOGS_LEFT(app);
+}
+
+Test(detach, keeps_every_byte_of_both_outputs_and_the_status) {
+  REQUIRE(kNeeds);
+  App app;
+  const Ran ran = app.convox({"run", "--detach", "--wait", "web", "echo first; echo second >&2; exit 7"});
+  EXPECT_STATUS(ran, 7);
+  const std::string id = ran.err.substr(9, 12);
+  const std::string log = log_of(app, id);
+  EXPECT_CONTAINS(log, "first\n");
+  EXPECT_CONTAINS(log, "second\n");
+  EXPECT_CONTAINS(record(app, id), "\"phase\":\"stopped\"");
+  cr_expect(number(record(app, id), "status") == 7);
+  cr_expect(not lives(app, id));
+  remove_kept(app);
+  EXPECT_ONLY_LOGS_LEFT(app);
+}
+
+Test(detach, a_start_that_fails_says_why_and_leaves_nothing) {
+  REQUIRE(kNeeds);
+  App app;
+  const Ran unknown = app.convox({"run", "--detach", "web", "no-such-command"});
+  EXPECT_STATUS(unknown, 127);
+  EXPECT_CONTAINS(unknown.err, "ERROR: starting web: ");
+  EXPECT_TEXT(unknown.out, "Running `no-such-command` on web... ");
+  EXPECT_STATUS(app.convox({"run", "--detach", "web", "/etc/passwd"}), 126);
+  EXPECT_STATUS(app.convox({"run", "--detach", "web", "--workdir", "relative", "true"}), 125);
+  EXPECT_STATUS(app.convox({"run", "--detach", "--restart", "always", "web", "no-such-command"}), 127);
+  EXPECT_STATUS(app.convox({"run", "--detach", "--restart", "sometimes", "web", "true"}), 125);
+  EXPECT_STATUS(app.convox({"run", "--restart", "always", "web", "true"}), 125);
+  EXPECT_ONLY_LOGS_LEFT(app);
+}
+
+Test(detach, outlives_the_terminal_it_was_started_from) {
+  REQUIRE(kNeeds);
+  App app;
+  std::string id;
+  {
+    Program shell = app.start({"/bin/sh", "-c", "\"$0\" run --detach --id web 'trap : HUP; sleep 60'; read wait",
+                               Sandbox::build() + "/convox"},
+                              {.terminal = true});
+    cr_assert(comes_true([&] {
+      DIR* containers = opendir((app.state() + "/c").c_str());
+      while (const dirent* entry = containers ? readdir(containers) : nullptr)
+        if (entry->d_name[0] != '.') id = entry->d_name;
+      if (containers) closedir(containers);
+      return !id.empty() && record(app, id).find("\"running\"") != std::string::npos;
+    }));
+  }  // the terminal goes, and with it the shell
+  sleep_milliseconds(100);
+  cr_expect(process_lives(number(record(app, id), "pid")));
+  EXPECT_STATUS(app.convox({"ps", "stop", id}), 0);
+}
+
+Test(detach, a_signal_during_the_start_undoes_it) {
+  REQUIRE(kNeeds);
+  App app;
+  for (int round = 0; round < 12; ++round) {
+    Program starting = app.start_convox({"run", "--detach", "--id", "web", "sleep 60"});
+    sleep_milliseconds(round);
+    starting.signal(SIGTERM);
+    const Ran ran = starting.wait();
+    if (ran.status == 0)  // it was faster
+      EXPECT_STATUS(app.convox({"ps", "stop", ran.out}), 0);
+    else
+      cr_expect(ran.status == 128 + SIGTERM, "%d %s", ran.status, ran.err.c_str());
+  }
+  remove_kept(app);
+  EXPECT_ONLY_LOGS_LEFT(app);
+}
+
+// --- the end
+
+Test(detach, is_stopped_by_its_signal_or_killed_when_it_does_not_hear_it) {
+  REQUIRE(kNeeds);
+  App app;
+  const std::string polite =
+      detached(app, {"web", "trap 'echo bye; exit 5' TERM; echo up; while :; do sleep 0.1; done"});
+  cr_assert(comes_true([&] { return log_of(app, polite).find("up\n") != std::string::npos; }));
+  const Ran asked = app.convox({"ps", "stop", polite});
+  EXPECT_STATUS(asked, 0);
+  EXPECT_TEXT(asked.out, "Stopping " + polite + "... OK\n");
+  EXPECT_TEXT(asked.err, "");
+  EXPECT_CONTAINS(log_of(app, polite), "bye\n");
+  cr_expect(number(record(app, polite), "status") == 5);
+
+  const std::string deaf = detached(app, {"web", "testbox", "sleep", "60"});
+  const Ran unheard = app.convox({"ps", "stop", deaf});
+  EXPECT_STATUS(unheard, 0);
+  EXPECT_CONTAINS(unheard.err, "has no handler for SIGTERM: killed at once");
+  cr_expect(number(record(app, deaf), "status") == 137 && number(record(app, deaf), "signal") == 9);
+
+  const std::string stubborn = detached(app, {"web", "trap : TERM; echo up; while :; do sleep 0.1; done"});
+  cr_assert(comes_true([&] { return log_of(app, stubborn).find("up\n") != std::string::npos; }));
+  EXPECT_STATUS(app.convox({"ps", "stop", "--grace", "1", stubborn}), 0);
+  cr_expect(number(record(app, stubborn), "status") == 137);
+
+  const Ran again = app.convox({"ps", "stop", stubborn});
+  EXPECT_STATUS(again, 1);
+  EXPECT_CONTAINS(again.err, "is not running");
+  EXPECT_STATUS(app.convox({"ps", "stop", "ffffffffffff"}), 1);
+  remove_kept(app);
+  EXPECT_ONLY_LOGS_LEFT(app);
+}
+
+Test(detach, several_stops_at_once_all_succeed_or_find_it_stopped) {
+  REQUIRE(kNeeds);
+  App app;
+  const std::string id = detached(app, {"web", "trap 'sleep 0.3; exit 0' TERM; echo up; while :; do sleep 0.1; done"});
+  cr_assert(comes_true([&] { return log_of(app, id).find("up\n") != std::string::npos; }));
+  Program first = app.start_convox({"ps", "stop", id});
+  Program second = app.start_convox({"ps", "stop", id});
+  EXPECT_STATUS(first.wait(), 0);
+  EXPECT_STATUS(second.wait(), 0);
+  cr_expect(number(record(app, id), "status") == 0);
+}
+
+Test(detach, a_timeout_stops_it) {
+  REQUIRE(kNeeds);
+  App app;
+  const Ran ran = app.convox(
+      {"run", "--detach", "--wait", "--timeout", "300ms", "web", "trap 'exit 9' TERM; while :; do sleep 0.05; done"});
+  EXPECT_STATUS(ran, 9);
+  EXPECT_CONTAINS(record(app, ran.err.substr(9, 12)), "--timeout");
+}
+
+Test(detach, with_rm_nothing_but_its_log_stays) {
+  REQUIRE(kNeeds);
+  App app;
+  const Ran ran = app.convox({"run", "--detach", "--wait", "--rm", "web", "echo done; exit 3"});
+  EXPECT_STATUS(ran, 3);
+  EXPECT_CONTAINS(log_of(app, ran.err.substr(9, 12)), "done\n");
+  EXPECT_ONLY_LOGS_LEFT(app);
+}
+
+// --- when a keeper or a minder is killed
+
+Test(detach, dies_with_its_keeper_and_the_next_command_says_so) {
+  REQUIRE(kNeeds);
+  App app;
+  const std::string id = detached(app, {"web", "trap : TERM; sleep 60 & wait; sleep 60"});
+  const std::string running = record(app, id);
+  const long payload = number(running, "pid");
+  cr_expect(process_lives(payload));
+  cr_assert(kill(static_cast<pid_t>(number(running, "holder")), SIGKILL) == 0);
+  cr_expect(comes_true([&] { return !process_lives(payload); }));
+  EXPECT_STATUS(app.convox({"run", "web", "true"}), 0);
+  EXPECT_CONTAINS(record(app, id), "keeper killed");
+  cr_expect(number(record(app, id), "status") == -1);
+  remove_kept(app);
+  EXPECT_ONLY_LOGS_LEFT(app);
+}
+
+Test(detach, goes_on_when_its_minder_is_killed) {
+  REQUIRE(kNeeds);
+  App app;
+  const std::string id =
+      detached(app, {"--restart", "always", "web", "trap 'exit 4' TERM; echo up; while :; do sleep 0.1; done"});
+  cr_assert(comes_true([&] { return log_of(app, id).find("up\n") != std::string::npos; }));
+  const std::string running = record(app, id);
+  cr_assert(kill(static_cast<pid_t>(number(running, "minder")), SIGKILL) == 0);
+  sleep_milliseconds(100);
+  cr_expect(process_lives(number(running, "pid")));
+  EXPECT_STATUS(app.convox({"ps", "stop", id}), 0);
+  cr_expect(number(record(app, id), "status") == 4, "%s", record(app, id).c_str());
+  remove_kept(app);
+  EXPECT_ONLY_LOGS_LEFT(app);
+}
+
+// --- the restart policy
+
+Test(detach, is_started_again_as_often_as_its_policy_says) {
+  REQUIRE(kNeeds);
+  App app;
+  const std::string id = detached(app, {"--restart", "on-failure:2", "web", "echo x >>/count; wc -l </count; exit 3"});
+  cr_expect(comes_true([&] { return !lives(app, id); }));
+  const std::string last = record(app, id);
+  cr_expect(number(last, "restarts") == 2 && number(last, "status") == 3, "%s", last.c_str());
+  const std::string log = log_of(app, id);
+  EXPECT_CONTAINS(log, "3\n");  // its files were its own from start to start
+  cr_expect(count(log, "restart ") == 2);
+  remove_kept(app);
+  EXPECT_ONLY_LOGS_LEFT(app);
+}
+
+Test(detach, success_ends_on_failure_and_not_always) {
+  REQUIRE(kNeeds);
+  App app;
+  const std::string once = detached(app, {"--restart", "on-failure", "web", "true"});
+  cr_expect(comes_true([&] { return !lives(app, once); }));
+  cr_expect(number(record(app, once), "restarts") == 0);
+  const std::string always = detached(app, {"--restart", "always", "web", "true"});
+  cr_expect(comes_true([&] { return number(record(app, always), "restarts") >= 2; }));
+  EXPECT_STATUS(app.convox({"ps", "stop", always}), 0);  // between two starts, or in one
+  cr_expect(not lives(app, always), "%s", record(app, always).c_str());
+  remove_kept(app);
+  EXPECT_ONLY_LOGS_LEFT(app);
+}
+
+Test(detach, a_killed_keeper_counts_as_a_failure) {
+  REQUIRE(kNeeds);
+  App app;
+  const std::string id = detached(app, {"--restart", "on-failure", "web", "sleep 60"});
+  const long first = number(record(app, id), "pid");
+  cr_assert(kill(static_cast<pid_t>(number(record(app, id), "holder")), SIGKILL) == 0);
+  cr_expect(comes_true([&] {
+    const std::string now = record(app, id);
+    return now.find("\"running\"") != std::string::npos && number(now, "pid") != first;
+  }));
+  EXPECT_STATUS(app.convox({"ps", "stop", id}), 0);
+  remove_kept(app);
+  EXPECT_ONLY_LOGS_LEFT(app);
+}

@@ -230,6 +230,7 @@ Test(cp, says_what_is_wrong_with_its_two_words) {
       {{"none:x", "."}, "ERROR: must specify absolute paths for processes\n"},
       {{"none:", "."}, "ERROR: none:: the path inside is missing\n"},
       {{"", "web:/x"}, "ERROR: a path is empty\n"},
+      {{"-", "web:/x"}, "ERROR: cp reads and writes no archives; a file of that name is ./-\n"},
       {{"web:/x"}, "ERROR: 2 args required\n"},
   };
   for (const auto& [words, error] : rows) {

@@ -7,8 +7,8 @@
 #include <charconv>
 
 #include "cli/limit_flags.h"
-#include "cli/shell_words.h"
 #include "cli/process_flags.h"
+#include "cli/shell_words.h"
 #include "cli/signal_names.h"
 #include "cli/times.h"
 #include "runtime/base/fs.h"

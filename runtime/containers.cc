@@ -310,6 +310,11 @@ Result<Containers::Reaped> Containers::reap(const cgroups::Hierarchy& hierarchy)
   return survey(hierarchy, nullptr);
 }
 
+Result<> Containers::reap(const std::string& id, const cgroups::Hierarchy& hierarchy) const {
+  const auto claim = TRY(try_claim(id), "container ", id);
+  return claim ? dispose_of_left(*claim, hierarchy) : ok();
+}
+
 Result<Containers::Reaped> Containers::survey(const cgroups::Hierarchy& hierarchy, const See& see) const {
   Reaped reaped;
   FirstError note;

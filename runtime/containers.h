@@ -95,6 +95,8 @@ class Containers {
     std::optional<Error> error;
   };
   [[nodiscard]] Result<Reaped> reap(const cgroups::Hierarchy& hierarchy) const;
+  // The same for one: nothing if somebody holds it or it is gone.
+  [[nodiscard]] Result<> reap(const std::string& id, const cgroups::Hierarchy& hierarchy) const;
 
   // Removes storage that belongs to no container any more (a reboot empties RUN, not ROOT) and, with `kept`, that of
   // kept ones. How many are gone.

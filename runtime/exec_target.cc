@@ -43,10 +43,10 @@ Result<> check_all_shared(int pid, const Namespaces& own) {
 
 }  // namespace
 
-bool has_ended(const ExecTarget& target) {
+bool has_ended(const ExecTarget& target, std::chrono::milliseconds patience) {
   pollfd end{target.pidfd.get(), POLLIN, 0};
-  timespec now{};
-  return sys::ppoll(&end, 1, &now) == 1;
+  timespec timeout{patience.count() / 1000, patience.count() % 1000 * 1'000'000};
+  return sys::ppoll(&end, 1, &timeout) == 1;
 }
 
 Result<ExecTarget> open_target(const Containers& containers, const cgroups::Hierarchy& hierarchy, const Record& record,

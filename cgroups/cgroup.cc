@@ -110,8 +110,9 @@ Result<> add_processes(int dir, std::vector<int>& pids, int depth) {
   struct stat st {};
   if (sys::newfstatat(dir, "", &st, AT_EMPTY_PATH) < 0 || st.st_nlink <= 2) return ok();
   if (depth == kDeepest) return invalid("cgroups are nested too deep");
-  const std::vector<std::string> below = TRY(groups_below(dir));
-  for (const std::string& group : below) {
+  const Result<std::vector<std::string>> below = groups_below(dir);
+  if (!below) return is_gone(-below.error().code) ? ok() : Result<>(below.error());
+  for (const std::string& group : *below) {
     const UniqueFd next(sys::openat(dir, group.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
     if (next) TRY(add_processes(next.get(), pids, depth + 1));
   }

@@ -21,6 +21,8 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
+constexpr std::chrono::milliseconds kLastMoments{100};
+
 // The container's own, but for what this command has of its own. Its entrypoint is not put in front.
 Result<runtime::ContainerConfig> make_config(const Invocation& invocation, runtime::ContainerConfig config) {
   const bool detached = invocation.flag("detach");
@@ -97,7 +99,7 @@ class ExecCommand {
     const auto kills = cgroups::oom_killed(target.cgroup);
     if (kills && kills_before && kills->count > kills_before->count) ending.oom = *kills;
     const int status = report(ending, who_);
-    if (!ending.oom && ending.told_to_stop_by == 0 && runtime::has_ended(target))
+    if (!ending.oom && ending.told_to_stop_by == 0 && runtime::has_ended(target, kLastMoments))
       print_error(cat("ERROR: ", who_, ": the process ended, and the command with it\n"));
     return status;
   }

@@ -114,8 +114,9 @@ std::string lines_of(std::span<const Process> processes, const std::function<std
 
 Result<std::string> text_of(const Invocation& invocation, const View& view) {
   Containers containers = TRY(open_containers(invocation));
-  runtime::sweep_finished(containers.records, containers.all, now() / kSecond);
-  std::vector<Process> processes = select(invocation, view, std::move(containers.all));
+  std::vector<runtime::Listed> all = TRY(containers.all());
+  runtime::sweep_finished(containers.records, all, now() / kSecond);
+  std::vector<Process> processes = select(invocation, view, std::move(all));
   TRY(measure(containers.host, view.wanted, processes));
   if (view.wanted.pressure) warn_without_pressure(processes);
   if (invocation.flag("quiet"))

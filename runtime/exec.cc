@@ -3,13 +3,21 @@
 #include <cerrno>
 
 namespace convox::runtime {
+namespace {
+
+constexpr std::chrono::milliseconds kLastMoments{100};
+
+}  // namespace
 
 Result<Running> Exec::perform() {
   const auto deed = [this](const auto& step) { return perform(step); };
   Result<> done = child_.perform(plan_.before, 1, deed);
   if (done) done = child_.perform(plan_.meanwhile, plan_.first_meanwhile(), deed);
-  if (!done && done.error().kind != Error::Kind::kInterrupted && has_ended(target_))
-    return invalid(cat("process ", target_.id, " is not running (it has just ended)"));
+  if (!done && done.error().kind == Error::Kind::kSystem) {
+    child_.give_up();  // a child of ours that nobody reaped would keep PID 1 from ending
+    if (has_ended(target_, kLastMoments))
+      return invalid(cat("process ", target_.id, " is not running (it has just ended)"));
+  }
   TRY(std::move(done));
   cgroups::Cgroup group = TRY(group_->group().again());
   Running running = child_.release();

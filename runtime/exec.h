@@ -38,6 +38,7 @@ class Exec {
   Result<> perform(const CloneInto& step);
   Result<> perform(const AwaitStage&) { return child_.await_hello(); }
   Result<> perform(const ResetScheduling&) { return reset_scheduling(child_.pid()); }
+  Result<> perform(const LetStageGoOn&) { return child_.go(); }
   Result<> perform(const AwaitPayload&) { return child_.await_payload(); }
 
   const ExecPlan& plan_;

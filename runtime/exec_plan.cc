@@ -19,6 +19,7 @@ Result<ExecPlan> plan_exec(ContainerConfig config, bool detached, const Host& ho
   plan.before.emplace_back(CloneInto{config.namespaces});
   plan.meanwhile.emplace_back(AwaitStage{});
   plan.meanwhile.emplace_back(ResetScheduling{});  // while memory is shared, a new OOM score would be ours too
+  plan.meanwhile.emplace_back(LetStageGoOn{});
   plan.meanwhile.emplace_back(AwaitPayload{});
 
   plan.stage = plan_joining_stage(config, host, config.seccomp ? filter : std::string_view(), detached);

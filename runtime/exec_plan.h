@@ -31,7 +31,7 @@ struct CloneInto {
 };
 
 using ExecStep = std::variant<ProtectSupervisor, MakeExecGroup, StartWatcher, OpenStdio, SealPrograms, CloneInto,
-                              AwaitStage, ResetScheduling, AwaitPayload>;
+                              AwaitStage, ResetScheduling, LetStageGoOn, AwaitPayload>;
 
 struct ExecPlan : PlanOf<ExecStep> {
   ContainerConfig config;

@@ -43,10 +43,10 @@ Result<> check_all_shared(int pid, const Namespaces& own) {
 
 }  // namespace
 
-bool has_ended(const ExecTarget& target) {
+bool has_ended(const ExecTarget& target, std::chrono::milliseconds patience) {
   pollfd end{target.pidfd.get(), POLLIN, 0};
-  timespec now{};
-  return sys::ppoll(&end, 1, &now) == 1;
+  timespec timeout{patience.count() / 1000, patience.count() % 1000 * 1'000'000};
+  return sys::ppoll(&end, 1, &timeout) == 1;
 }
 
 Result<ExecTarget> open_target(const Containers& containers, const cgroups::Hierarchy& hierarchy, const Record& record,
@@ -68,11 +68,7 @@ Result<ExecTarget> open_target(const Containers& containers, const cgroups::Hier
   TRY(check_all_shared(record.pid, namespaces), doing);
   ExecTarget target{record.id, std::move(process), std::move(*group)};
   if (has_ended(target)) return ended;
-  if (namespaces.user) {
-    const auto lease = TRY(containers.leased_ids(record.id), doing);
-    if (!lease) return ended;
-    target.root_id = *lease;
-  }
+  if (namespaces.user) target.root_id = TRY(containers.leased_ids(record.id), doing);
   return target;
 }
 

@@ -4,6 +4,7 @@
 // in a record is but a number, which another process could have by now; so the pidfd is opened first, and then it is
 // asked whether that process is the one that the record means.
 #pragma once
+#include <chrono>
 #include <cstdint>
 #include <string>
 
@@ -24,7 +25,8 @@ struct ExecTarget {
 Result<ExecTarget> open_target(const Containers& containers, const cgroups::Hierarchy& hierarchy, const Record& record,
                                const Namespaces& namespaces);
 
-// Did it end meanwhile? Then that is the reason for whatever failed.
-bool has_ended(const ExecTarget& target);
+// Did it end meanwhile? Then that is the reason for whatever failed. A PID 1 that was killed ends when the last of its
+// namespace has, so one that is asked for just after another may need a moment.  pid_namespaces(7)
+bool has_ended(const ExecTarget& target, std::chrono::milliseconds patience = {});
 
 }  // namespace convox::runtime

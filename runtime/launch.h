@@ -43,7 +43,7 @@ class Launch {
   Result<> perform(const MakeCgroup&);
   Result<> perform(const CloneChild&);
   Result<> perform(const WriteIdMaps&);
-  Result<> perform(const LetStageBegin&);
+  Result<> perform(const LetStageBegin&) { return child_.go(); }
   Result<> perform(const LimitMemory&);
   Result<> perform(const HandOver&);
   // launch_root.cc

@@ -58,12 +58,6 @@ Result<> Launch::perform(const WriteIdMaps&) {
   return ok();
 }
 
-Result<> Launch::perform(const LetStageBegin&) {
-  const char go = 1;
-  TRY(check(sys::write(child_.socket(), &go, 1), "write", "to the child"));
-  return ok();
-}
-
 Result<> Launch::perform(const LimitMemory& step) { return cgroup_->set(step.setting); }
 
 Result<> Launch::perform(const HandOver&) {

@@ -19,7 +19,8 @@ struct SealPrograms {           // the stage and its plan, in memory files that 
 };
 struct AwaitStage {};       // its hello: from now on it has memory of its own
 struct ResetScheduling {};  // nice, policy, affinity, I/O priority, OOM score: the caller's are not the payload's
-struct AwaitPayload {};     // until execve
+struct LetStageGoOn {};
+struct AwaitPayload {};  // until execve
 
 template <class Step>
 struct PlanOf {

@@ -38,10 +38,11 @@ StageChild::StageChild(const StagePlan& plan, std::size_t first, std::size_t num
       done_(std::move(done)),
       deadline_(Clock::now() + kLongestStart) {}
 
-StageChild::~StageChild() {
+void StageChild::give_up() {
   if (!child_.pidfd) return;
   sys::pidfd_send_signal(child_.pidfd.get(), SIGKILL);
   reap(child_.pidfd);
+  child_.pidfd.reset();
 }
 
 // Says at which step it failed. What the stage reported names its own step; a broken socket is a stage that failed:
@@ -183,6 +184,12 @@ Error StageChild::ended_early() const {
   if (rc == 0 && info.si_pid != 0)
     how = info.si_code == CLD_EXITED ? cat("exit status ", info.si_status) : cat("killed by signal ", info.si_status);
   return Error{Error::Kind::kSystem, ECHILD, cat("the stage died before the command ran: ", how), {}};
+}
+
+Result<> StageChild::go() {
+  const char go = 1;
+  TRY(check(sys::write(socket_.get(), &go, 1), "write", "to the child"));
+  return ok();
 }
 
 Result<> StageChild::await_hello() {

@@ -41,7 +41,7 @@ class StageChild {
       : StageChild(plan.stage, plan.first_of_stage(), plan.before.size(), config, signals, std::move(done)) {}
 
   // Ends a child that did not become a payload, before the memory that it may still share goes.
-  ~StageChild();
+  ~StageChild() { give_up(); }
   StageChild(const StageChild&) = delete;
   StageChild& operator=(const StageChild&) = delete;
 
@@ -62,8 +62,12 @@ class StageChild {
   Result<> open_stdio(const OpenStdio& step, std::uint32_t owner);
   Result<> seal(const SealPrograms& step);
   Result<> clone(const Birth& birth, const cgroups::Cgroup& cgroup);
+  Result<> go();  // one byte, for whoever waits for it: the child, or the stage
   Result<> await_hello();
   Result<> await_payload();
+
+  // Kills and reaps it, if it is still ours.
+  void give_up();
 
   [[nodiscard]] int pid() const { return child_.pid; }
   [[nodiscard]] int socket() const { return socket_.get(); }

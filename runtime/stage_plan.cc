@@ -74,6 +74,7 @@ class Planner {
     if (detached) plan_.then(OpenNull{});
     if (!detached) plan_.then(OwnStdio{});
     set_limits();
+    plan_.then(AwaitGo{});  // as late as it can be
     become_payload(Verify{want_.capabilities, want_.no_new_privileges, false}, !detached);
     return finished();
   }

@@ -143,6 +143,9 @@ Words of(const LimitMemory& step) {
 Words of(const HandOver&) {
   return {"hand the mounts to the stage", "descriptors cannot be redirected, paths can", "sendmsg(2)"};
 }
+Words of(const LetStageGoOn&) {
+  return {"let the stage go on", "what was the caller's is not the command's any more", "write(2)"};
+}
 Words of(const AwaitPayload&) {
   return {"wait until the command runs", "its execve closes the socket; a failure says its step and errno first",
           "recvmsg(2)"};
@@ -169,6 +172,9 @@ Words of(const stage::Receive& step, const StagePlan&) {
 }
 Words of(const stage::AttachRoot&, const StagePlan&) {
   return {"attach the overlay as the new root (nodev)", "device nodes in an image never work", "move_mount(2)"};
+}
+Words of(const stage::AwaitGo&, const StagePlan&) {
+  return {"wait for the host side", "the command must not run with the caller's priority", "read(2)"};
 }
 Words of(const stage::EnterRoot&, const StagePlan&) {
   return {"open the container's root and its /proc", "by now its own root may have put something else there",

@@ -52,6 +52,7 @@ struct Receive {
 struct AttachRoot {
   Slot tree;
 };
+struct AwaitGo {};    // until the host side has done what must be done before the payload runs
 struct EnterRoot {};  // of a container that was joined: "/" and /proc are what it has there
 // A new instance of a file system, owned by the container's user namespace. `options` are KEY=VALUE or a bare KEY.
 struct MountNew {
@@ -139,11 +140,12 @@ struct LoadFilter {
 struct BecomeInit {};  // fork: the parent stays PID 1, reaps and forwards signals
 struct Execute {};
 
-using Step = std::variant<StartSession, NewKeyring, CleanSlate, UnshareMounts, Receive, AttachRoot, EnterRoot, MountNew,
-                          AttachTree, PlaceFile, OpenConsole, OpenNull, OwnStdio, PivotRoot, ImageVolume, MakeDirectory,
-                          Mask, ReadOnly, ReadOnlyRoot, SetHostname, WriteSysctl, RaiseLoopback, SetLimit, ResolveUser,
-                          NoNewPrivileges, DropBounding, BecomeUser, ChangeDirectory, SetCapabilities, DieWithParent,
-                          FindCommand, Verify, CloseOnExec, LoadFilter, BecomeInit, Execute>;
+using Step =
+    std::variant<StartSession, NewKeyring, CleanSlate, UnshareMounts, Receive, AttachRoot, AwaitGo, EnterRoot, MountNew,
+                 AttachTree, PlaceFile, OpenConsole, OpenNull, OwnStdio, PivotRoot, ImageVolume, MakeDirectory, Mask,
+                 ReadOnly, ReadOnlyRoot, SetHostname, WriteSysctl, RaiseLoopback, SetLimit, ResolveUser,
+                 NoNewPrivileges, DropBounding, BecomeUser, ChangeDirectory, SetCapabilities, DieWithParent,
+                 FindCommand, Verify, CloseOnExec, LoadFilter, BecomeInit, Execute>;
 
 inline constexpr std::uint32_t kMagic = 0x78766e63;  // "cnvx"
 inline constexpr std::uint32_t kVersion = 1;

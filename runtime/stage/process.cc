@@ -79,6 +79,14 @@ Errno perform(const Receive& step, Stage& stage) noexcept {
   return Errno(count == step.slots && !(message.msg_flags & MSG_CTRUNC) ? 0 : -EPROTO);
 }
 
+Errno perform(const AwaitGo&, Stage& stage) noexcept {
+  char go = 0;
+  long got = 0;
+  do got = sys::read(stage.socket, &go, 1);
+  while (got == -EINTR);
+  return Errno(got == 0 ? -ECONNRESET : got);
+}
+
 // The terminal is a pty of the container's own devpts, never the user's: TIOCSTI on the user's would type commands into
 // the shell that started us (CVE-2017-5226). The slave comes from the master by ioctl, not by a /dev/pts name that the
 // image could have prepared (CVE-2025-52565).  ioctl_tty(2), pty(7)

@@ -77,6 +77,7 @@ Errno perform(const StartSession&, Stage&) noexcept;
 Errno perform(const NewKeyring&, Stage&) noexcept;
 Errno perform(const CleanSlate&, Stage&) noexcept;
 Errno perform(const Receive&, Stage&) noexcept;
+Errno perform(const AwaitGo&, Stage&) noexcept;
 Errno perform(const OpenConsole&, Stage&) noexcept;
 Errno perform(const OpenNull&, Stage&) noexcept;
 Errno perform(const OwnStdio&, Stage&) noexcept;

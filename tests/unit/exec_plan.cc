@@ -57,21 +57,23 @@ Test(exec_plan, the_group_and_its_watcher_are_there_before_the_child) {
   cr_assert(std::holds_alternative<MakeExecGroup>(plan.before[1]));
   cr_assert(std::holds_alternative<StartWatcher>(plan.before[2]));
   cr_assert(std::holds_alternative<CloneInto>(plan.before.back()));
-  // While it shares our memory, an OOM kill of the child would be ours too, and its score ours.
+  // While it shares our memory, an OOM kill of the child would be ours too, and its score ours. The stage waits for
+  // that.
   cr_assert(std::holds_alternative<ProtectSupervisor>(plan.before[0]));
   cr_assert(std::holds_alternative<AwaitStage>(plan.meanwhile[0]));
   cr_assert(std::holds_alternative<ResetScheduling>(plan.meanwhile[1]));
+  cr_assert(std::holds_alternative<LetStageGoOn>(plan.meanwhile[2]));
   cr_assert(std::holds_alternative<AwaitPayload>(plan.meanwhile.back()));
 }
 
 Test(exec_plan, the_stage_gives_up_rights_in_the_order_that_leaves_no_gap) {
   const ExecPlan plan = planned(of_container());
   using namespace stage;
-  const std::size_t order[] = {place<StartSession>(plan),  place<EnterRoot>(plan),   place<ResolveUser>(plan),
-                               place<OwnStdio>(plan),      place<SetLimit>(plan),    place<NoNewPrivileges>(plan),
-                               place<DropBounding>(plan),  place<BecomeUser>(plan),  place<SetCapabilities>(plan),
-                               place<DieWithParent>(plan), place<FindCommand>(plan), place<Verify>(plan),
-                               place<CloseOnExec>(plan),   place<LoadFilter>(plan),  place<Execute>(plan)};
+  const std::size_t order[] = {
+      place<StartSession>(plan), place<EnterRoot>(plan),       place<ResolveUser>(plan),     place<OwnStdio>(plan),
+      place<SetLimit>(plan),     place<AwaitGo>(plan),         place<NoNewPrivileges>(plan), place<DropBounding>(plan),
+      place<BecomeUser>(plan),   place<SetCapabilities>(plan), place<DieWithParent>(plan),   place<FindCommand>(plan),
+      place<Verify>(plan),       place<CloseOnExec>(plan),     place<LoadFilter>(plan),      place<Execute>(plan)};
   for (std::size_t i = 0; i + 1 < std::size(order); ++i)
     cr_assert(order[i] < order[i + 1], "step %zu of the list", i + 1);
   cr_assert(place<Execute>(plan) + 1 == plan.stage.steps().size());

@@ -20,11 +20,15 @@ void sleep_milliseconds(long time) {
   nanosleep(&span, nullptr);
 }
 
+int slowness() {
+  const char* times = getenv("CONVOX_TEST_SLOWNESS");
+  return times ? atoi(times) : 1;
+}
+
 // Waits, as a person would, until something is so.
 template <class Condition>
 bool comes_true(Condition condition) {
-  const char* slowness = getenv("CONVOX_TEST_SLOWNESS");
-  for (int moment = 0; moment < 200 * (slowness ? atoi(slowness) : 1); ++moment) {
+  for (int moment = 0; moment < 200 * slowness(); ++moment) {
     if (condition()) return true;
     sleep_milliseconds(50);
   }
@@ -295,7 +299,7 @@ Test(ps, wait_prints_the_status_of_each_when_it_has_ended) {
   REQUIRE(kNeeds);
   Processes app;
   const std::string first = app.detached({"web", "sleep 0.5; exit 3"}),
-                    removed = app.detached({"--rm", "web", "sleep 0.3; exit 4"}),
+                    removed = app.detached({"--rm", "web", convox::cat("sleep ", slowness(), "; exit 4")}),
                     again = app.detached({"--restart", "on-failure:2", "web", "sleep 0.1; exit 5"}),
                     runs = app.detached({"web", "sleep 600"});
   const Ran ran = app.convox({"ps", "wait", first, removed, again});

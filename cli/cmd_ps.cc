@@ -86,10 +86,11 @@ Result<> measure(const runtime::Host& host, const runtime::Wanted& wanted, std::
   for (const Process& process : processes)
     if (process.live) groups.push_back(process.record.cgroup);
   std::vector<runtime::Usage> usages = TRY(runtime::usage_now(host, groups, wanted));
+  const std::int64_t present = now();
   std::size_t at = 0;
   for (Process& process : processes) {
     if (process.live) process.usage = std::move(usages[at++]);
-    process.now = now();
+    process.now = present;
   }
   return ok();
 }

@@ -20,10 +20,15 @@ void sleep_milliseconds(long time) {
   nanosleep(&span, nullptr);
 }
 
+int slowness() {
+  const char* times = getenv("CONVOX_TEST_SLOWNESS");
+  return times ? atoi(times) : 1;
+}
+
 // Waits, as a person would, until something is so.
 template <class Condition>
 bool comes_true(Condition condition) {
-  for (int moment = 0; moment < 200; ++moment) {
+  for (int moment = 0; moment < 200 * slowness(); ++moment) {
     if (condition()) return true;
     sleep_milliseconds(50);
   }
@@ -113,9 +118,9 @@ Test(ps, of_an_app_without_processes_is_its_header) {
 Test(ps, shows_attached_and_detached_processes_by_name) {
   REQUIRE(kNeeds);
   Processes app;
-  const std::string background = app.detached({"web", "sh", "-c", "sleep 60; :"});
-  Program attached = app.start_convox({"run", "web", "sleep 61"});
-  cr_assert(comes_true([&] { return app.shows({"ps"}, "sleep 61"); }));
+  const std::string background = app.detached({"web", "sh", "-c", "sleep 600; :"});
+  Program attached = app.start_convox({"run", "web", "sleep 601"});
+  cr_assert(comes_true([&] { return app.shows({"ps"}, "sleep 601"); }));
   const std::string table = app.text({"ps"});
   cr_assert(lines(table).size() == 3, "%s", table.c_str());
   const auto row = words(row_of(table, background));
@@ -124,7 +129,7 @@ Test(ps, shows_attached_and_detached_processes_by_name) {
   cr_expect(row[2].size() == 11 && row[2][0] == 'R');
   cr_expect(row[3].ends_with("%") && row[4].ends_with("%") && (row[5] == "now" || row[5].ends_with("ago")), "%s",
             table.c_str());
-  EXPECT_TEXT(row[6], "sh -c 'sleep 60; :'");
+  EXPECT_TEXT(row[6], "sh -c 'sleep 600; :'");
   cr_expect(std::ranges::is_sorted(lines(app.text({"ps", "-q"}))));
   attached.signal(SIGINT);
   attached.wait();
@@ -135,8 +140,8 @@ Test(ps, shows_attached_and_detached_processes_by_name) {
 Test(ps, never_shows_another_app_whose_name_begins_with_ours) {
   REQUIRE(kNeeds);
   Processes app;
-  const std::string ours = app.detached({"web", "sleep", "60"});
-  const std::string theirs = app.detached({"-a", "app-b", "web", "sleep", "60"});
+  const std::string ours = app.detached({"web", "sleep", "600"});
+  const std::string theirs = app.detached({"-a", "app-b", "web", "sleep", "600"});
   EXPECT_TEXT(app.text({"ps", "-q"}), ours + "\n");
   EXPECT_TEXT(app.text({"ps", "-q", "-a", "app-b"}), theirs + "\n");
   EXPECT_TEXT(app.text({"ps", "-a", "app-"}), kHeader);
@@ -149,10 +154,10 @@ Test(ps, never_shows_another_app_whose_name_begins_with_ours) {
 Test(ps, tells_the_status_of_each) {
   REQUIRE(kNeeds);
   Processes app;
-  const std::string runs = app.detached({"web", "sleep 60"}), fails = app.detached({"web", "exit 3"}),
+  const std::string runs = app.detached({"web", "sleep 600"}), fails = app.detached({"web", "exit 3"}),
                     completes = app.detached({"web", "true"}),
                     crashes = app.detached({"--restart", "always", "web", "exit 4"}),
-                    paused = app.detached({"web", "sleep 60"});
+                    paused = app.detached({"web", "sleep 600"});
   EXPECT_TEXT(app.convox({"pause", paused}).out, "Pausing " + paused + "... OK\n");
   const auto is = [&](const std::string& id, const char* status) {
     return comes_true([&] { return words(row_of(app.text({"ps", "--all"}), id))[2] == status; });
@@ -174,16 +179,16 @@ Test(ps, filters_and_writes_other_forms) {
   REQUIRE(kNeeds);
   Processes app;
   app.write("convox.yml",
-            "services:\n  web:\n    image: oci:image\n  worker:\n    image: oci:image\n    command: sleep 60\n");
+            "services:\n  web:\n    image: oci:image\n  worker:\n    image: oci:image\n    command: sleep 600\n");
   EXPECT_STATUS(app.convox({"deploy"}), 0);
-  const std::string web = app.detached({"web", "sleep 60"}), worker = app.detached({"worker", "sleep 61"});
+  const std::string web = app.detached({"web", "sleep 600"}), worker = app.detached({"worker", "sleep 601"});
   const std::string release = app.text({"ps", "-s", "web", "--format", "{{.Release}}"}).substr(0, 11);
   EXPECT_TEXT(app.text({"ps", "-q", "-s", "worker"}), worker + "\n");
   EXPECT_TEXT(app.text({"ps", "-q", "--service", "work"}), "");
   EXPECT_TEXT(app.text({"ps", "-q", "--release", "r"}), web + "\n" + worker + "\n");
   EXPECT_TEXT(app.text({"ps", "--release", release + "X"}), kHeader);
   EXPECT_TEXT(app.text({"ps", "-s", "web", "--format", "{{.ID}}\\t{{.Name}}: {{.Command}} ({{.Status}})"}),
-              web + "\tweb: sleep 60 (running)\n");
+              web + "\tweb: sleep 600 (running)\n");
   const Ran wrong = app.convox({"ps", "--format", "{{.Nope}}"});
   EXPECT_STATUS(wrong, 1);
   EXPECT_CONTAINS(wrong.err, "ERROR: --format: {{.Nope}} is not a field; there are ID, App, Name");
@@ -195,21 +200,21 @@ Test(ps, filters_and_writes_other_forms) {
 Test(ps, cuts_commands_at_the_terminal_and_never_obeys_them) {
   REQUIRE(kNeeds);
   Processes app;
-  app.detached({"web", "testbox", "sleep", "60", "\033]0;pwned\a", std::string(100, 'x')});
+  app.detached({"web", "testbox", "sleep", "600", "\033]0;pwned\a", std::string(100, 'x')});
   const Ran cut = app.convox({"ps"}, {.environment = {"NO_COLOR=1"}, .terminal = true});
   cr_expect(cut.out.find("\033]0;") == std::string::npos);
   EXPECT_CONTAINS(cut.out, "..\r\n");
   for (const std::string& line : lines(cut.out)) cr_expect(line.size() <= 81, "%s", line.c_str());
   for (const auto& arguments : {std::vector<std::string>{"ps"}, {"ps", "--no-trunc"}}) {
     const Ran whole = app.convox(arguments, {.environment = {"NO_COLOR=1"}, .terminal = arguments.size() == 2});
-    EXPECT_CONTAINS(whole.out, "testbox sleep 60 '\\x1b]0;pwned\\x07' " + std::string(100, 'x'));
+    EXPECT_CONTAINS(whole.out, "testbox sleep 600 '\\x1b]0;pwned\\x07' " + std::string(100, 'x'));
   }
 }
 
 Test(ps, watches_until_it_is_interrupted) {
   REQUIRE(kNeeds);
   Processes app;
-  const std::string id = app.detached({"web", "sleep 60"});
+  const std::string id = app.detached({"web", "sleep 600"});
   Program watching = app.start_convox({"ps", "--watch", "1"});
   for (int round = 0; round < 2; ++round) {
     cr_assert(watching.expect("Every 1s:\n\nID "));
@@ -222,7 +227,7 @@ Test(ps, watches_until_it_is_interrupted) {
 Test(ps, info_has_convoxs_rows_and_ours) {
   REQUIRE(kNeeds);
   Processes app;
-  const std::string id = app.detached({"web", "sleep 60"});
+  const std::string id = app.detached({"web", "sleep 600"});
   const auto rows = lines(app.text({"ps", "info", id.substr(0, 6)}));
   const char* names[] = {"Id",      "App",    "Command", "Instance", "Release", "Service",
                          "Started", "Status", "CPU",     "Memory",   "Host PID"};
@@ -230,7 +235,7 @@ Test(ps, info_has_convoxs_rows_and_ours) {
   for (std::size_t at = 0; at < rows.size(); ++at)
     cr_expect(rows[at].starts_with(names[at]) && rows[at][9] == ' ' && rows[at][10] != ' ', "%s", rows[at].c_str());
   EXPECT_TEXT(rows[0], "Id        " + id);
-  EXPECT_TEXT(rows[2], "Command   sleep 60");
+  EXPECT_TEXT(rows[2], "Command   sleep 600");
   const Ran missing = app.convox({"ps", "info", "zzz"});
   EXPECT_STATUS(missing, 1);
   EXPECT_TEXT(missing.err, "ERROR: no such process: zzz\n");
@@ -242,7 +247,7 @@ Test(ps, info_has_convoxs_rows_and_ours) {
 Test(ps, counts_the_processor_that_a_process_has) {
   REQUIRE(kNeeds);
   Processes app;
-  const std::string spins = app.detached({"web", "testbox", "spin", "100"}), idles = app.detached({"web", "sleep 60"});
+  const std::string spins = app.detached({"web", "testbox", "spin", "600"}), idles = app.detached({"web", "sleep 600"});
   // Beside other work a spinner does not have all of a processor: what it had is told by its own counter.
   std::vector<double> ratios;
   for (int round = 0; round < 5; ++round) {
@@ -265,7 +270,7 @@ Test(ps, counts_the_processor_that_a_process_has) {
 Test(ps, counts_the_memory_that_a_process_has) {
   REQUIRE(kNeeds);
   Processes app;
-  const std::string id = app.detached({"web", "testbox", "hold", "100", "60"});
+  const std::string id = app.detached({"web", "testbox", "hold", "100", "600"});
   cr_assert(comes_true([&] { return app.json(id, "memory_bytes") > 100 << 20; }));
   const double bytes = app.json(id, "memory_bytes");
   cr_expect(bytes < 1.05 * (100 << 20), "%f", bytes);
@@ -294,9 +299,9 @@ Test(ps, wait_prints_the_status_of_each_when_it_has_ended) {
   REQUIRE(kNeeds);
   Processes app;
   const std::string first = app.detached({"web", "sleep 0.5; exit 3"}),
-                    removed = app.detached({"--rm", "web", "sleep 0.3; exit 4"}),
+                    removed = app.detached({"--rm", "web", convox::cat("sleep ", slowness(), "; exit 4")}),
                     again = app.detached({"--restart", "on-failure:2", "web", "sleep 0.1; exit 5"}),
-                    runs = app.detached({"web", "sleep 60"});
+                    runs = app.detached({"web", "sleep 600"});
   const Ran ran = app.convox({"ps", "wait", first, removed, again});
   EXPECT_STATUS(ran, 0);
   EXPECT_TEXT(ran.out, "3\n4\n5\n");
@@ -364,7 +369,7 @@ Test(ps, keeps_the_last_twenty_that_ended) {
 Test(ps, a_paused_process_stands_still) {
   REQUIRE(kNeeds);
   Processes app;
-  const std::string id = app.detached({"web", "testbox", "spin", "100"});
+  const std::string id = app.detached({"web", "testbox", "spin", "600"});
   EXPECT_TEXT(app.text({"pause", id}), "Pausing " + id + "... OK\n");
   const double used = app.json(id, "cpu_usec");
   sleep_milliseconds(200);
@@ -386,7 +391,7 @@ Test(ps, update_without_its_controller_changes_nothing) {
   REQUIRE(kNeeds);
   if (missing(CgroupControllers).empty()) cr_skip("needs a host without controllers");
   Processes app;
-  const std::string id = app.detached({"web", "sleep 60"});
+  const std::string id = app.detached({"web", "sleep 600"});
   const std::string before = read_file(app.state() + "/c/" + id + "/config.json");
   const Ran ran = app.convox({"update", id, "--pids-limit", "5"});
   EXPECT_STATUS(ran, 1);
@@ -439,7 +444,7 @@ Test(ps, update_is_all_or_nothing) {
 Test(stats, without_a_terminal_is_a_table) {
   REQUIRE(kNeeds);
   Processes app;
-  const std::string id = app.detached({"web", "sleep 60"});
+  const std::string id = app.detached({"web", "sleep 600"});
   for (const char* command : {"stats", "top"}) {
     const Ran ran = app.convox({command});
     EXPECT_STATUS(ran, 0);
@@ -452,7 +457,7 @@ Test(stats, without_a_terminal_is_a_table) {
 Test(stats, on_a_terminal_follows_it_and_gives_it_back) {
   REQUIRE(kNeeds);
   Processes app;
-  const std::string id = app.detached({"web", "sleep 60"});
+  const std::string id = app.detached({"web", "sleep 600"});
   const std::string line = convox::cat("a=$(stty -g); ", Sandbox::build(),
                                        "/convox top; s=$?; [ \"$a\" = \"$(stty -g)\" ] && echo restored $s.");
   for (const char* end : {"q", "\003"}) {

@@ -140,9 +140,7 @@ std::string print(const Origin& origin) {
   member("service", origin.service);
   member("release", origin.release);
   writer.Key("command");
-  writer.StartArray();
-  for (const std::string& word : origin.command) json::write(writer, word);
-  writer.EndArray();
+  json::write_bytes(writer, origin.command);
   writer.Key("started");
   writer.Int64(origin.started);
   writer.EndObject();
@@ -159,7 +157,7 @@ Result<Origin> parse_origin(std::string_view text) {
                                     {"service", &Origin::service},
                                     {"release", &Origin::release}})
     origin.*member = TRY(json::string(document, key)).value_or("");
-  origin.command = TRY(json::strings(document, "command"));
+  origin.command = TRY(json::bytes_list(document, "command"));
   origin.started = TRY(json::integer(document, "started")).value_or(0);
   return origin;
 }

@@ -67,7 +67,8 @@ std::string print(const Record& record) {
   member(writer, "app", record.app);
   member(writer, "service", record.service);
   member(writer, "release", record.release);
-  member(writer, "command", record.command);
+  writer.Key("command");
+  json::write_bytes(writer, record.command);
   member(writer, "phase", name(record.phase));
   member(writer, "boot_id", record.boot_id);
   member(writer, "pid", std::int64_t{record.pid});
@@ -103,7 +104,7 @@ Result<Record> parse_record(std::string_view source) {
   record.app = TRY(text(document, "app"));
   record.service = TRY(text(document, "service"));
   record.release = TRY(text(document, "release"));
-  record.command = TRY(json::strings(document, "command"));
+  record.command = TRY(json::bytes_list(document, "command"));
   record.boot_id = TRY(text(document, "boot_id"));
   record.cgroup = TRY(text(document, "cgroup"));
   record.layers = TRY(json::strings(document, "layers"));

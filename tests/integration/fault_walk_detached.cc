@@ -171,8 +171,8 @@ class Walker {
   }
 
   [[nodiscard]] std::string check_failure(const Ran& ran) const {
-    const bool unfit = ran.status == 125;  // whatever the command: what every command begins with failed
-    if (!unfit && ran.status != 1 && !(starts() && ran.status == 126)) return "not the status of a failure of ours";
+    // 125 from others too: when it is what every command begins with that failed.
+    if (ran.status != 125 && ran.status != (starts() ? 126 : 1)) return "not the status of a failure of ours";
     const std::size_t first = ran.err.find("ERROR: ");
     if (first == std::string::npos || ran.err.find("ERROR: ", first + 1) != std::string::npos) return "not one error";
     return starts() && !ran.out.empty() ? cat("says on stdout: ", ran.out) : "";

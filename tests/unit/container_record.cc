@@ -14,7 +14,7 @@ Test(container_record, reads_back_what_was_written) {
   record.app = "shop";
   record.service = "web";
   record.release = "RABCDEFGHIJ";
-  record.command = {"sh", "-c", "echo \"\x01\" \xc3\xa9"};
+  record.command = {"sh", "-c", "echo \"\x01\" \xc3\xa9", "\xff"};
   record.phase = Phase::kStopped;
   record.boot_id = "b";
   record.pid = 4711;

@@ -60,8 +60,7 @@ Result<ContainerFiles> files_of(const Containers& containers, const ContainerPro
 }  // namespace
 
 Result<UniqueFd> open_storage(const Containers& containers, const Record& record) {
-  const UniqueFd all = TRY(containers.store().containers());
-  auto own = fs::open_beneath(all.get(), record.id, O_RDONLY | O_DIRECTORY);
+  auto own = containers.storage(record.id);
   if (!own && own.error().code == ENOENT) return not_found(cat("the files of process ", record.id, " were not kept"));
   return own;
 }

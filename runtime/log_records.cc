@@ -108,7 +108,7 @@ Result<bool> LogRecords::go_on() {
 // False at the end of the file.
 Result<bool> LogRecords::read_more() {
   if (damaged_) return false;
-  std::memmove(buffer_.data(), buffer_.data() + begin_, end_ - begin_);
+  if (begin_ > 0) std::memmove(buffer_.data(), buffer_.data() + begin_, end_ - begin_);
   at_ += begin_;
   end_ -= begin_;
   begin_ = 0;

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <chrono>
+#include <map>
 
 #include "runtime/base/fs.h"
 #include "tests/support/running.h"
@@ -23,6 +24,14 @@ std::string any_bytes(std::size_t size) {
   unsigned state = 1;
   for (char& byte : bytes) byte = static_cast<char>((state = state * 1664525 + 1013904223) >> 24);
   return bytes;
+}
+
+// "WHO CALL" lines of a MODE=faults build, as points: the so many-th call of that name.
+std::vector<std::string> points_in(const std::string& log) {
+  std::map<std::string, int> seen;
+  std::vector<std::string> points;
+  for (const std::string& call : lines_with(log, "host ")) points.push_back(cat("host:", call, ":", ++seen[call]));
+  return points;
 }
 
 }  // namespace
@@ -219,6 +228,41 @@ Test(cp, takes_files_of_a_finished_process_and_gives_it_none) {
   EXPECT_NOTHING_LEFT(app);
 }
 
+// Each system call of a copy fails once: then the copy is whole or not there, and one line says why.
+Test(cp, is_whole_or_not_there_whichever_of_its_calls_fails) {
+  REQUIRE(kNeeds);
+  App app;
+  app.write("tree/dir/file", "text of the file");
+  cr_assert(symlink("dir/file", (app.app() + "/tree/link").c_str()) == 0);
+  Running inside(app, "mkdir /out; echo inside > /out/file");
+  for (const bool out : {false, true}) {
+    const std::string destination = out ? app.app() + "/back" : cat("/proc/", inside.pid, "/root/tmp/tree");
+    const std::string from = out ? inside.id + ":/out" : "tree", to = out ? "back" : inside.id + ":/tmp/tree";
+    const std::vector<std::string> copy = {Sandbox::faults_build() + "/convox", "cp", from, to};
+    const auto files = [&] { return app.run({"/usr/bin/find", destination, "-printf", "%P %y %s %m\n"}).out; };
+    std::vector<std::string> logged = {"/bin/bash", "-c", "exec 1000>\"$0\" \"$@\"", "log"};
+    logged.insert(logged.end(), copy.begin(), copy.end());
+    EXPECT_STATUS(app.run(logged), 0);
+    const std::string whole = files();
+    const std::vector<std::string> points = points_in(read_file(app.app() + "/log"));
+    cr_assert(points.size() > 60, "%zu calls", points.size());
+    for (const std::string& point : points)
+      for (const char* error : {"ENOMEM", "EACCES"}) {
+        app.run({"/bin/rm", "-r", destination});
+        Start how;
+        how.environment = {cat("CONVOX_FAULT=", point, ":", error)};
+        const Ran ran = app.run(copy, how);
+        const bool refused =
+            (ran.status == 1 || ran.status == 125) && ran.out.empty() && lines_with(ran.err, "ERROR: ").size() == 1;
+        cr_expect(ran.status == 0 || refused, "%s %s: %d %s", point.c_str(), error, ran.status, ran.err.c_str());
+        const std::string there = files();
+        cr_expect(there == whole || (refused && there.empty()), "%s %s: %s", point.c_str(), error, there.c_str());
+        const std::string rests = app.run({"/bin/sh", "-c", cat("ls -A ", destination, "/.. | grep convox-cp")}).out;
+        cr_expect(rests.empty(), "%s %s leaves %s", point.c_str(), error, rests.c_str());
+      }
+  }
+}
+
 Test(cp, says_what_is_wrong_with_its_two_words) {
   REQUIRE(kNeeds);
   App app;
@@ -230,6 +274,7 @@ Test(cp, says_what_is_wrong_with_its_two_words) {
       {{"none:x", "."}, "ERROR: must specify absolute paths for processes\n"},
       {{"none:", "."}, "ERROR: none:: the path inside is missing\n"},
       {{"", "web:/x"}, "ERROR: a path is empty\n"},
+      {{"-", "web:/x"}, "ERROR: cp reads and writes no archives; a file of that name is ./-\n"},
       {{"web:/x"}, "ERROR: 2 args required\n"},
   };
   for (const auto& [words, error] : rows) {

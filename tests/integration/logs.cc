@@ -233,10 +233,11 @@ Test(logs, can_be_interrupted_while_their_reader_does_not_read) {
   Written box;
   LogWriter writer(box.lib(), "app1", "aaaaaaaaaaaa");
   for (int count = 0; count < 20; ++count) writer.output(kThen, std::string(60'000, 'x') + "\n");
-  const Ran ran = box.run({"/bin/sh", "-c",
-                           "mkfifo pipe; sleep 60 <pipe & \"$0\" logs -a app1 --tail 20 >pipe & pid=$!; sleep 0.5; "
-                           "kill -INT $pid; wait $pid; echo $?; kill %1",
-                           Sandbox::build() + "/convox"});
+  const Ran ran = box.run(
+      {"/bin/sh", "-c",
+       "mkfifo pipe; sleep 60 <pipe >/dev/null & reader=$!; \"$0\" logs -a app1 --tail 20 >pipe & pid=$!; sleep 0.5; "
+       "kill -INT $pid; wait $pid; echo $?; kill $reader",
+       Sandbox::build() + "/convox"});
   EXPECT_TEXT(ran.out, "0\n");
 }
 
@@ -294,6 +295,32 @@ Test(logs, follow_a_process_to_its_end_and_show_lines_as_they_come) {
   EXPECT_CONTAINS(ended.out, " system/convox/web exited with status 5\n");
   all.signal(SIGINT);
   EXPECT_STATUS(all.wait(), 0);
+}
+
+Test(logs, of_processes_that_talk_at_once_are_in_the_order_of_time_while_followed_and_later) {
+  REQUIRE(kNeeds);
+  App app;
+  Program follower = app.start_convox({"logs", "--timestamps", "--filter", "line"});
+  cr_assert(follows(follower));
+  std::vector<std::string> ids;
+  for (int process = 0; process < 3; ++process)
+    ids.push_back(detached(app, {"web",
+                                 "i=0; while [ $i -lt 300 ]; do echo line $i; i=$((i+1)); [ $((i % 10)) != 0 ] || "
+                                 "sleep 0.01; done; echo last line; exec sleep 60"}));
+  for (int process = 0; process < 3; ++process) cr_assert(follower.expect(" last line\n"));
+  for (const std::string& id : ids) EXPECT_STATUS(app.convox({"ps", "stop", id}), 0);
+  follower.signal(SIGINT);
+  const std::string followed = follower.wait().out;
+  EXPECT_TEXT(app.convox({"logs", "--timestamps", "--filter", "line", "--no-follow", "--since", "1h"}).out, followed);
+  std::string expected;
+  for (int line = 0; line < 300; ++line) expected += cat("line ", line, "|");
+  for (const std::string& id : ids) EXPECT_TEXT(joined(said(followed, "service/web/" + id)), expected + "last line|");
+  std::string before;
+  for (std::size_t at = 0; at < followed.size(); at = followed.find('\n', at) + 1) {
+    const std::string stamp = followed.substr(at, followed.find(' ', at) - at);
+    cr_expect(before <= stamp, "%s comes behind %s", stamp.c_str(), before.c_str());
+    before = stamp;
+  }
 }
 
 Test(logs, follow_a_process_over_its_restarts) {

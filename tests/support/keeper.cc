@@ -222,6 +222,12 @@ bool Kept::wait_for_end(int milliseconds) {
   return poll(&end, 1, milliseconds * slowness()) == 1;
 }
 
+bool Kept::ended_as_it_says() {
+  const int status = wait();
+  const log::Exit said = exit();
+  return said.magic == log::kExitMagic && status == (said.signal != 0 ? 128 + said.signal : said.code);
+}
+
 int Kept::wait() {
   if (status_ != -2) return status_;
   if (!wait_for_end(kPatience)) return -1;

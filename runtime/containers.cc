@@ -229,6 +229,10 @@ Result<> Containers::settle(Record& record) const {
   return keep_storage(record.id, record);
 }
 
+bool Containers::exists(const std::string& id) const {
+  return sys::faccessat2(containers_.get(), id.c_str(), F_OK, 0) == 0;
+}
+
 Result<> Containers::request_stop(const std::string& id) const {
   const UniqueFd own = TRY(directory(id));
   const UniqueFd made = TRY(fs::open_beneath(own.get(), kStopName, O_WRONLY | O_CREAT, 0600));
@@ -394,7 +398,7 @@ Result<bool> Containers::remove_kept(const std::string& id) const {
   if (!own && own.error().code == ENOENT) return false;
   if (!own) return own.error();
   if (sys::flock(own->get(), LOCK_EX | LOCK_NB) < 0) return false;
-  if (sys::faccessat2(containers_.get(), id.c_str(), F_OK, 0) == 0) return false;
+  if (exists(id)) return false;
   TRY(fs::remove_tree(all.get(), id), "removing container ", id);
   return true;
 }

@@ -225,8 +225,8 @@ Result<> append(LogTail& tail, Kind kind, std::string_view bytes) {
   return ok();
 }
 
-Result<std::size_t> sweep_logs(const std::string& root, const std::string& app, const std::vector<std::string>& live,
-                               std::uint64_t most_bytes) {
+Result<std::size_t> sweep_logs(const std::string& root, const std::string& app,
+                               const std::function<bool(const std::string& id)>& lives, std::uint64_t most_bytes) {
   struct Log {
     std::string id;
     std::uint64_t size = 0;
@@ -247,8 +247,9 @@ Result<std::size_t> sweep_logs(const std::string& root, const std::string& app, 
       log.size += static_cast<std::uint64_t>(st.st_size);
       log.last = std::max(log.last, std::int64_t{st.st_mtim.tv_sec});
     }
+    if (lives(id)) continue;
     total += log.size;
-    if (std::ranges::find(live, id) == live.end()) finished.push_back(std::move(log));
+    finished.push_back(std::move(log));
   }
   std::ranges::sort(finished, {}, [](const Log& log) { return std::pair(log.last, log.id); });
   std::size_t removed = 0;

@@ -59,7 +59,8 @@ class ExecCommand {
     if (plan.stage.traced) done = [&](std::size_t number, auto time) { steps_.push_back({number, time}); };
     runtime::Exec exec(plan, target, groups.get(), signals.fd(), done);
     Result<int> result = start_and_wait(exec, target, signals);
-    const Result<> ended = exec.end();
+    Result<> ended = exec.end();
+    if (!ended) ended = std::move(ended).error().under(cat("removing what exec left in ", record_.id));
     if (ended) return result;
     if (!result) {  // why it did not start, and what is left of it
       Error both = std::move(result).error();

@@ -94,7 +94,7 @@ class ExecCommand {
     supervision.terminal = config_.terminal;
     supervision.first_process = false;
     supervision.grace = std::chrono::seconds(record_.grace);
-    runtime::Ending ending = TRY(runtime::supervise(running, supervision), who_);
+    runtime::Ending ending = TRY(runtime::supervise(running, supervision), "running a command in ", record_.id);
     if (ending.status != 128 + SIGKILL) return report(ending, who_);
     // The limit is the container's, so that one counts, and there may have been kills before.
     const auto kills = cgroups::oom_killed(target.cgroup);

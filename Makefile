@@ -52,7 +52,7 @@ $(eval $(call remember,prefix,$(PREFIX)))
 library_sources := $(wildcard runtime/base/*.cc runtime/*.cc runtime/config/*.cc runtime/security/*.cc rootfs/*.cc cgroups/*.cc)
 cli_sources     := $(filter-out cli/convox.cc,$(wildcard cli/*.cc cli/app/*.cc))
 image_sources   := $(filter-out rootfs/image/convox_image.cc,$(wildcard rootfs/image/*.cc))
-support_sources := $(filter-out tests/support/testbox.cc,$(wildcard tests/support/*.cc))
+support_sources := $(filter-out tests/support/testbox.cc tests/support/flood.cc,$(wildcard tests/support/*.cc))
 objects = $(patsubst %.cc,$(BUILD)/%.o,$(1))
 
 .PHONY: all
@@ -151,12 +151,12 @@ $(BUILD)/tests/unit/user_lookup $(BUILD)/tests/unit/plan_view: $(patsubst %,$(BU
 # Most tests start the built programs; a few call a library whose work only the kernel can judge.
 $(integration_tests): $(BUILD)/%: $(BUILD)/%.o $(BUILD)/libsupport.a $(BUILD)/libconvox.a
 	$(Q)$(CXX) $^ $(LDFLAGS) $(test_libraries) -o $@
-$(BUILD)/tests/support/testbox.o: test_flags := $(common) $(flags_release)
-$(BUILD)/tests/testbox: $(BUILD)/tests/support/testbox.o
+$(BUILD)/tests/support/testbox.o $(BUILD)/tests/support/flood.o: test_flags := $(common) $(flags_release)
+$(BUILD)/tests/testbox $(BUILD)/tests/flood: $(BUILD)/tests/%: $(BUILD)/tests/support/%.o
 	$(Q)$(CXX) -static $^ -o $@
 
-.PHONY: programs-for-tests faults-build unit-tests test test-unit test-integration test-vm compare-unpack census bench bench-ps
-programs-for-tests: all faults-build $(integration_tests) $(BUILD)/tests/testbox
+.PHONY: programs-for-tests faults-build unit-tests test test-unit test-integration test-vm compare-unpack census log-flood bench bench-ps
+programs-for-tests: all faults-build $(integration_tests) $(BUILD)/tests/testbox $(BUILD)/tests/flood
 faults-build:
 	+$(Q)$(submake) MODE=faults all
 
@@ -178,6 +178,8 @@ compare-unpack: $(BUILD)/convox-image ## our unpacking of a Debian against umoci
 	$(Q)scripts/compare-unpack $<
 census: all $(BUILD)/tests/integration/census $(BUILD)/tests/testbox ## run 1,500 containers and compare what is there before and after
 	$(Q)scripts/census-runs $(BUILD)
+log-flood: all $(BUILD)/tests/flood ## 100 million lines through rotation and 20 kills: does a follower see each once?
+	$(Q)scripts/log-flood $(BUILD)
 bench: ## measure beside crun, runc, bwrap and the bare kernel work
 	$(Q)scripts/install-deps build bench
 	+$(Q)$(submake) all $(BUILD)/tests/bench/interleave $(BUILD)/tests/bench/bare $(BUILD)/tests/bench/empty

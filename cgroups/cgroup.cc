@@ -186,8 +186,12 @@ Result<> Cgroup::set(const Setting& setting) const {
 }
 
 Result<std::vector<int>> processes(GroupFiles group) {
+  const std::string doing = cat("listing the processes of ", group.path);
+  UniqueFd own;
+  if (group.from_root)
+    own = TRY(fs::open_beneath(group.directory, std::string(group.path), O_PATH | O_DIRECTORY), doing);
   std::vector<int> pids;
-  TRY(add_processes(group.directory, pids, 0), "listing the processes of ", group.path);
+  TRY(add_processes(own ? own.get() : group.directory, pids, 0), doing);
   return pids;
 }
 

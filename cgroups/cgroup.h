@@ -18,10 +18,15 @@ namespace convox::cgroups {
 
 using std::chrono::milliseconds;
 
-// Where the files of a group are read: its directory, and its path for messages. Owns nothing.
+// Where the files of a group are read: in its directory or, by who reads a few of a thousand groups and opens no
+// directory for them, from the hierarchy's root. Owns nothing.
 struct GroupFiles {
   int directory = -1;
   std::string_view path;
+  bool from_root = false;
+  [[nodiscard]] std::string name(std::string_view file) const {
+    return from_root ? cat(path, "/", file) : std::string(file);
+  }
 };
 
 // Pids in the group and all below it, as the caller's PID namespace sees them (0: not in it).

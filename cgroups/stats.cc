@@ -17,7 +17,7 @@ std::optional<std::uint64_t> limit(std::string_view text) { return number(cut(te
 
 // The file's text, or nothing where the group has no such file because its controller is missing.
 Result<std::optional<std::string>> read_if_there(GroupFiles group, const std::string& file) {
-  Result<std::string> text = fs::read_once(group.directory, file);
+  Result<std::string> text = fs::read_once(group.directory, group.name(file));
   if (text) return std::optional(*std::move(text));
   if (text.error().code == ENOENT) return std::optional<std::string>();
   return std::move(text).error().under(group.path);
@@ -46,7 +46,7 @@ std::optional<std::uint64_t> flat_value(std::string_view text, std::string_view 
 }
 
 Result<std::uint64_t> cpu_usage(GroupFiles group) {
-  const std::string text = TRY(fs::read_once(group.directory, "cpu.stat"), group.path);
+  const std::string text = TRY(fs::read_once(group.directory, group.name("cpu.stat")), group.path);
   if (const auto used = flat_value(text, "usage_usec")) return *used;
   return invalid(cat(group.path, ": cpu.stat without usage_usec"));
 }
@@ -60,8 +60,8 @@ Result<Memory> memory_usage(GroupFiles group, const Hierarchy& hierarchy) {
     for (const int pid : pids) memory.used += proportional_set_size(pid);
     return memory;
   }
-  const std::string stat = TRY(fs::read_once(group.directory, "memory.stat"), group.path);
-  const std::string max = TRY(fs::read_once(group.directory, "memory.max"), group.path);
+  const std::string stat = TRY(fs::read_once(group.directory, group.name("memory.stat")), group.path);
+  const std::string max = TRY(fs::read_once(group.directory, group.name("memory.max")), group.path);
   // The files are read one after the other, so the part can be larger than the whole.
   const std::uint64_t all = limit(*current).value_or(0), cold = flat_value(stat, "inactive_file").value_or(0);
   memory.used = all - std::min(all, cold);
@@ -70,7 +70,7 @@ Result<Memory> memory_usage(GroupFiles group, const Hierarchy& hierarchy) {
 }
 
 Result<bool> is_frozen(GroupFiles group) {
-  const std::string text = TRY(fs::read_once(group.directory, "cgroup.freeze"), group.path);
+  const std::string text = TRY(fs::read_once(group.directory, group.name("cgroup.freeze")), group.path);
   return text.starts_with('1');
 }
 
@@ -95,7 +95,7 @@ Io parse_io(std::string_view io_stat) {
 }
 
 Result<std::optional<Io>> io_usage(GroupFiles group) {
-  const UniqueFd file(sys::openat(group.directory, "io.stat", O_RDONLY | O_CLOEXEC));
+  const UniqueFd file(sys::openat(group.directory, group.name("io.stat").c_str(), O_RDONLY | O_CLOEXEC));
   if (!file) return std::optional<Io>();
   const std::string text = TRY(fs::read_all(file.get(), "io.stat", kIoStatLimit), group.path);
   return std::optional(parse_io(text));

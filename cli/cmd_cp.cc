@@ -21,6 +21,7 @@ struct Word {
 // ID:PATH, unless the word begins like a path: `./a:b` is a file of the host.
 Result<Word> parse_word(const std::string& text) {
   if (text.empty()) return invalid("a path is empty");
+  if (text == "-") return invalid("cp reads and writes no archives; a file of that name is ./-");
   const std::size_t colon = text.find(':');
   if (text[0] == '/' || text[0] == '.' || colon == text.npos || colon == 0) return Word{"", text};
   Word word{text.substr(0, colon), text.substr(colon + 1)};

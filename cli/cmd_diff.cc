@@ -31,7 +31,7 @@ constexpr Option kAppOnly[] = {kAppOption};
 }  // namespace
 
 const Command kDiff = {.name = "diff",
-                       .arguments = "<pid>",
+                       .arguments = "<process or service>",
                        .summary = "list the files that a process changed",
                        .description =
                            "Lists what a process added (A), changed (C) and deleted (D) in the file system of its\n"

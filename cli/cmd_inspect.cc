@@ -52,7 +52,7 @@ constexpr Option kAppOnly[] = {kAppOption};
 
 const Command kInspect = {
     .name = "inspect",
-    .arguments = "<pid>...",
+    .arguments = "<process or service>...",
     .summary = "tell everything about a process, as JSON",
     .description =
         "Prints a list with an object for each process: its record, what was asked for (config)\n"

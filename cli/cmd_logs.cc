@@ -175,7 +175,8 @@ Result<int> logs(const Invocation& invocation) {
   if (!process) question.app = TRY(find_app(invocation)).name();
   const Containers containers = TRY(open_containers(invocation));
   if (process) {
-    const Listed found = TRY(find_log(invocation, *process, containers.all));
+    const auto all = TRY(containers.all());
+    const Listed found = TRY(find_log(invocation, *process, all));
     question.app = found.record.app;
     question.process = found.record.id;
     if (!found.live) {

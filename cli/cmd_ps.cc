@@ -86,10 +86,11 @@ Result<> measure(const runtime::Host& host, const runtime::Wanted& wanted, std::
   for (const Process& process : processes)
     if (process.live) groups.push_back(process.record.cgroup);
   std::vector<runtime::Usage> usages = TRY(runtime::usage_now(host, groups, wanted));
+  const std::int64_t present = now();
   std::size_t at = 0;
   for (Process& process : processes) {
     if (process.live) process.usage = std::move(usages[at++]);
-    process.now = now();
+    process.now = present;
   }
   return ok();
 }
@@ -114,8 +115,9 @@ std::string lines_of(std::span<const Process> processes, const std::function<std
 
 Result<std::string> text_of(const Invocation& invocation, const View& view) {
   Containers containers = TRY(open_containers(invocation));
-  runtime::sweep_finished(containers.records, containers.all, now() / kSecond);
-  std::vector<Process> processes = select(invocation, view, std::move(containers.all));
+  std::vector<runtime::Listed> all = TRY(containers.all());
+  runtime::sweep_finished(containers.records, all, now() / kSecond);
+  std::vector<Process> processes = select(invocation, view, std::move(all));
   TRY(measure(containers.host, view.wanted, processes));
   if (view.wanted.pressure) warn_without_pressure(processes);
   if (invocation.flag("quiet"))

@@ -38,7 +38,7 @@ Result<std::string> status_after_end(const Invocation& invocation, const Awaited
     return status_text(record);
   }
   const Containers now = TRY(open_containers(invocation));
-  const auto kept = runtime::find_container(now.all, record.id);
+  const auto kept = now.find(invocation, record.id);
   return kept ? status_text(kept->record) : "unknown";  // only the terminal that it ran in was told
 }
 
@@ -78,8 +78,7 @@ Result<> remove_one(const Containers& containers, const runtime::Listed& contain
   TRY(progress.begin(cat("Removing ", id)));
   if (container.live) {
     TRY(runtime::stop(containers.records, containers.host, container, 0s, signals));
-    const auto reaped = TRY(containers.records.reap(containers.host.cgroups));
-    if (reaped.error) return *reaped.error;
+    TRY(containers.records.reap(id, containers.host.cgroups));
   }
   const bool removed = TRY(containers.records.remove_kept(id));
   const auto left = containers.records.storage(id);

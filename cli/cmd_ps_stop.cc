@@ -17,8 +17,7 @@ Result<> stop_one(const Containers& containers, const runtime::Listed& container
   const std::string& id = container.record.id;
   TRY(progress.begin(cat("Stopping ", id)));
   const runtime::Stopped stopped = TRY(runtime::stop(containers.records, containers.host, container, grace, signals));
-  const auto reaped = TRY(containers.records.reap(containers.host.cgroups));
-  if (reaped.error) warn(reaped.error->text);
+  TRY(containers.records.reap(id, containers.host.cgroups));
   TRY(progress.done());
   if (stopped.unheard)
     print_error(cat(id, " has no handler for ", signal_name(container.record.stop_signal), ": killed at once\n"));

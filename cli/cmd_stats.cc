@@ -116,7 +116,7 @@ class Live {
 };
 
 Result<int> once(const Containers& containers, const std::string& app) {
-  std::vector<Process> processes = living(containers.all, app);
+  std::vector<Process> processes = living(TRY(containers.all()), app);
   put(TRY(runtime::usage_now(containers.host, groups_of(processes), kAll)), processes);
   std::vector<std::string_view> headers = {"ID"};
   if (app.empty()) headers.push_back("APP");

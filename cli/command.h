@@ -1,8 +1,8 @@
 // What is a command of convox? A row of a table.
 //
 // Each cmd_*.cc defines its rows as `const Command kRun = {...}` and commands.cc lists them. Everything that has to
-// know an option reads it here: the parser (options.cc), --help (help.cc), later the man pages and the completion. Read
-// next: options.h.
+// know an option reads it here: the parser (options.cc), --help (help.cc), the manual pages and the completion
+// (manual/). Read next: options.h.
 #pragma once
 #include <cstdint>
 #include <limits>

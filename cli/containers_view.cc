@@ -12,27 +12,32 @@ Result<Containers> open_containers(const Invocation& invocation) {
   if (host.no_cgroups) return *host.no_cgroups;
   rootfs::Store store = TRY(rootfs::Store::open(invocation.globals.root));
   runtime::Containers records = TRY(runtime::Containers::open(invocation.globals.run, std::move(store)));
+  return Containers{std::move(host), std::move(records)};
+}
+
+Result<std::vector<runtime::Listed>> Containers::all() const {
   runtime::Survey survey =
       TRY(runtime::survey_containers(records, host.cgroups), "looking for what a killed convox left");
   if (survey.reaped.error) warn(survey.reaped.error->text);
   for (const std::string& id : survey.broken) warn(cat("container ", id, " has a record that cannot be read"));
-  return Containers{std::move(host), std::move(records), std::move(survey.all)};
+  return std::move(survey.all);
 }
 
 Result<runtime::Listed> Containers::find(const Invocation& invocation, std::string_view text) const {
-  if (!invocation.value("app")) return runtime::find_container(all, text);
-  const std::string app = TRY(app_of(invocation));
-  std::vector<runtime::Listed> of_app;
-  for (const runtime::Listed& one : all)
-    if (one.record.app == app) of_app.push_back(one);
-  return runtime::find_container(of_app, text);
+  std::string app;
+  if (invocation.value("app")) app = TRY(app_of(invocation));
+  const auto is_meant = [&](const runtime::Listed& one) { return app.empty() || one.record.app == app; };
+  if (auto live = TRY(runtime::find_live(records, std::string(text))); live && is_meant(*live)) return std::move(*live);
+  std::vector<runtime::Listed> some = TRY(all());
+  std::erase_if(some, [&](const runtime::Listed& one) { return !is_meant(one); });
+  return runtime::find_container(some, text);
 }
 
 Result<runtime::Listed> Containers::find_or_service(const Invocation& invocation, std::string_view text) const {
   auto found = find(invocation, text);
   if (found || found.error().kind != Error::Kind::kNotFound) return found;
   const std::string app = TRY(app_of(invocation));
-  return runtime::find_container(all, text, app);
+  return runtime::find_container(TRY(all()), text, app);
 }
 
 }  // namespace convox::cli

@@ -11,13 +11,15 @@
 
 namespace convox::cli {
 
-// What exists now: opened, with what killed commands left reaped first (a warning says what could not be).
 struct Containers {
   runtime::Host host;
   runtime::Containers records;
-  std::vector<runtime::Listed> all;
 
-  // By id or prefix, of any app unless --app was given.
+  // All that exist, after what killed commands left has been reaped (a warning says what could not be).
+  [[nodiscard]] Result<std::vector<runtime::Listed>> all() const;
+
+  // By id or prefix, of any app unless --app was given. A whole id of one that lives is found without a look at the
+  // others.
   [[nodiscard]] Result<runtime::Listed> find(const Invocation& invocation, std::string_view text) const;
   // Also by the name of a service of the app that the command is about.
   [[nodiscard]] Result<runtime::Listed> find_or_service(const Invocation& invocation, std::string_view text) const;

@@ -39,7 +39,7 @@ std::string explain_steps(const Plan& plan) {
   std::string text;
   for (std::size_t number = 1; number <= plan.size(); ++number) {
     if (const std::string_view head = heading(plan, number); !head.empty()) text += cat("\n", head, "\n");
-    const Words words = runtime::words(plan, number);
+    const Words words = runtime::words_of(plan, number);
     text += cat(right(cat(number), 4), "  ", escaped(words.deed), "\n      ", words.why, ".  ", words.source, "\n");
   }
   return text;
@@ -53,7 +53,7 @@ std::string trace_steps(const Plan& plan, const std::vector<Traced>& steps, std:
   for (std::size_t number = 1; number <= plan.size(); ++number) {
     if (const std::string_view head = heading(plan, number); !head.empty()) text += cat(head, "\n");
     text +=
-        cat(right(cat(number), 4), right(times[number], 13), "  ", escaped(runtime::words(plan, number).deed), "\n");
+        cat(right(cat(number), 4), right(times[number], 13), "  ", escaped(runtime::words_of(plan, number).deed), "\n");
   }
   return text + cat("    ", right(milliseconds(total), 10), " ms  in all, until the command ran\n");
 }

@@ -55,7 +55,7 @@ void put_record(PrettyWriter& writer, const char* key, const std::string& text) 
 void put_plan(PrettyWriter& writer, const runtime::LaunchPlan& plan) {
   writer.StartArray();
   for (std::size_t step = 1; step <= plan.size(); ++step) {
-    const runtime::Words words = runtime::words(plan, step);
+    const runtime::Words words = runtime::words_of(plan, step);
     writer.StartObject();
     writer.Key("step");
     writer.Uint64(step);

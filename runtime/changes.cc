@@ -30,10 +30,13 @@ Result<Entry> look_up(int dir, const std::string& name) {
 }
 
 // What stands in for a removed directory that was made again. The attribute is trusted.*: a container cannot forge it.
-bool is_opaque(const Entry& directory) {
-  const UniqueFd own(sys::openat(directory.fd.get(), ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+Result<bool> is_opaque(const Entry& directory, const std::string& path) {
+  const long opened = sys::openat(directory.fd.get(), ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  const UniqueFd own(TRY(check(opened, "open", path)));
   char value = 0;
-  return own && sys::fgetxattr(own.get(), "trusted.overlay.opaque", &value, 1) == 1 && value == 'y';
+  const long size = sys::fgetxattr(own.get(), "trusted.overlay.opaque", &value, 1);
+  if (size != -ENODATA && size != -ERANGE) TRY(check(size, "getxattr", path));
+  return size == 1 && value == 'y';
 }
 
 class Walk {
@@ -63,7 +66,8 @@ class Walk {
     }
     add(before.fd ? Change::Kind::kChanged : Change::Kind::kAdded, path);
     if (!now.directory()) return ok();
-    return directory(now.fd.get(), before.directory() ? before.fd.get() : -1, is_opaque(now), path, depth + 1);
+    const bool opaque = TRY(is_opaque(now, path));
+    return directory(now.fd.get(), before.directory() ? before.fd.get() : -1, opaque, path, depth + 1);
   }
 
   void add(Change::Kind kind, std::string path) { changes.push_back({kind, std::move(path)}); }

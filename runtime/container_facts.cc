@@ -15,7 +15,7 @@ namespace {
 
 constexpr std::size_t kMostMounts = 16 << 20;  // bytes: a container may have 100,000 mounts
 constexpr std::size_t kLargestStatus = 64 << 10;
-constexpr std::size_t kLargestCgroupFile = 1 << 20;
+constexpr std::size_t kLargestCgroupFile = 32 << 20;  // cgroup.procs of four million
 
 // Blanks, backslashes and newlines are written as three octal digits.  proc_pid_mountinfo(5)
 std::string unescaped(std::string_view text) {
@@ -70,6 +70,13 @@ Result<std::vector<LimitFact>> read_limits(int pid) {
     limits.push_back({names[resource], value(limit.rlim_cur), value(limit.rlim_max)});
   }
   return limits;
+}
+
+// Orders, which can only be written (cgroup.kill); what a threaded group does not have, or a kernel without PSI; and a
+// group that is being removed.
+bool says_nothing(int error) {
+  constexpr int known[] = {EINVAL, EACCES, EOPNOTSUPP, ENODEV, ENOENT};
+  return std::ranges::find(known, error) != std::end(known);
 }
 
 Result<ContainerFacts> read_all_facts(const ContainerProcess& process) {
@@ -133,7 +140,8 @@ Result<std::vector<std::pair<std::string, std::string>>> read_cgroup_files(const
     constexpr std::string_view families[] = {"memory.", "cpu.", "pids.", "io.", "cpuset.", "cgroup."};
     if (std::ranges::none_of(families, belongs)) continue;
     auto content = fs::read(group.fd(), name, kLargestCgroupFile);
-    if (!content) continue;  // orders, which say nothing (cgroup.kill), and what needs more than this kernel has
+    if (!content && says_nothing(content.error().code)) continue;
+    if (!content) return std::move(content).error().under(path);
     if (content->ends_with('\n')) content->pop_back();
     files.emplace_back(name, std::move(*content));
   }

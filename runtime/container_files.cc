@@ -50,17 +50,17 @@ Result<ContainerFiles> files_of(const Containers& containers, const ContainerPro
   const long root = sys::openat(process.proc.get(), "root", O_PATH | O_DIRECTORY | O_CLOEXEC);
   if (root == -ENOENT || root == -ESRCH) return invalid(cat("process ", id, " is not running (it has just ended)"));
   files.root = UniqueFd(TRY(check(root, "open", cat("/proc/", process.pid, "/root"))));
-  const auto lease = TRY(containers.leased_ids(id));
-  files.first_id = lease.value_or(0);
-  files.shifted = lease.has_value();
+  const auto first_id = containers.leased_ids(id);
+  if (!first_id && first_id.error().code != ENOENT) return first_id.error();
+  files.shifted = first_id.has_value();  // without a user namespace it has no lease
+  if (files.shifted) files.first_id = *first_id;
   return files;
 }
 
 }  // namespace
 
 Result<UniqueFd> open_storage(const Containers& containers, const Record& record) {
-  const UniqueFd all = TRY(containers.store().containers());
-  auto own = fs::open_beneath(all.get(), record.id, O_RDONLY | O_DIRECTORY);
+  auto own = containers.storage(record.id);
   if (!own && own.error().code == ENOENT) return not_found(cat("the files of process ", record.id, " were not kept"));
   return own;
 }

@@ -1,6 +1,11 @@
 #include "runtime/container_list.h"
 
+#include <errno.h>
+#include <sys/file.h>
+
 #include <algorithm>
+
+#include "runtime/base/fs.h"
 
 namespace convox::runtime {
 namespace {
@@ -80,6 +85,17 @@ Result<Listed> find_container(const std::vector<Listed>& all, std::string_view t
   std::string ids;
   for (std::size_t i = 0; i < meant.size() && i < kMostNamed; ++i) ids += cat(i ? ", " : "", meant[i]->record.id);
   return invalid(cat("process id ", text, " is ambiguous: ", ids, meant.size() > kMostNamed ? ", ..." : ""));
+}
+
+Result<std::optional<Listed>> find_live(const Containers& containers, const std::string& id) {
+  if (!fs::is_component(id)) return std::optional<Listed>();
+  const auto own = containers.directory(id);
+  if (!own && own.error().code == ENOENT) return std::optional<Listed>();
+  if (!own) return own.error();
+  if (sys::flock(own->get(), LOCK_SH | LOCK_NB) != -EWOULDBLOCK) return std::optional<Listed>();
+  auto record = TRY(containers.peek(id));
+  if (!record) return std::optional<Listed>();  // it is just beginning
+  return std::optional(Listed{std::move(*record), true});
 }
 
 Result<> check_running(const Listed& container) {

@@ -36,6 +36,9 @@ Result<Survey> survey_containers(const Containers& containers, const cgroups::Hi
 Result<Listed> find_container(const std::vector<Listed>& all, std::string_view text,
                               std::optional<std::string_view> service_of = std::nullopt);
 
+// The live container with that very id, or nothing: no other is looked at.
+Result<std::optional<Listed>> find_live(const Containers& containers, const std::string& id);
+
 // For commands on a process that must run (exec, cp into it, pause, update). kInvalid, in words: "process X is not
 // running (it exited with status 3)".
 Result<> check_running(const Listed& container);

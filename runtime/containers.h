@@ -64,8 +64,9 @@ class Containers {
   // The first host id of a range of kIdsEach that no other container has and that /etc/subuid and /etc/subgid give to
   // nobody.
   [[nodiscard]] Result<std::uint32_t> lease_ids(const Claim& claim) const;
-  // The first of those of a container that has them: one with a user namespace.
-  [[nodiscard]] Result<std::optional<std::uint32_t>> leased_ids(const std::string& id) const;
+
+  // The first host id of the range that container `id` has leased.
+  [[nodiscard]] Result<std::uint32_t> leased_ids(const std::string& id) const;
 
   // Ends and removes everything of the container: processes, cgroup, lease, storage, record. Stops where processes will
   // not end, since all else is theirs as long as they live. May be repeated. With `kept` its storage stays, with that
@@ -94,6 +95,8 @@ class Containers {
     std::optional<Error> error;
   };
   [[nodiscard]] Result<Reaped> reap(const cgroups::Hierarchy& hierarchy) const;
+  // The same for one: nothing if somebody holds it or it is gone.
+  [[nodiscard]] Result<> reap(const std::string& id, const cgroups::Hierarchy& hierarchy) const;
 
   // Removes storage that belongs to no container any more (a reboot empties RUN, not ROOT) and, with `kept`, that of
   // kept ones. How many are gone.

@@ -19,9 +19,9 @@ constexpr unsigned kModes = 01777, kArchiveModes = 07777;
 
 // What is read there is made up as it is read, and what is written there is an order. A tree that has one of them
 // mounted in it is copied without.
-bool is_of_the_kernel(int fd) {
+Result<bool> is_of_the_kernel(int fd, const std::string& path) {
   struct statfs fs {};
-  if (sys::fstatfs(fd, &fs) < 0) return true;
+  TRY(check(sys::fstatfs(fd, &fs), "fstatfs", path));
   constexpr long types[] = {PROC_SUPER_MAGIC,   SYSFS_MAGIC,   CGROUP_SUPER_MAGIC, CGROUP2_SUPER_MAGIC,
                             DEVPTS_SUPER_MAGIC, DEBUGFS_MAGIC, TRACEFS_MAGIC,      SECURITYFS_MAGIC,
                             BPF_FS_MAGIC,       0x19800202 /* mqueue */};
@@ -33,6 +33,11 @@ Result<UniqueFd> reopen(int fd, const std::string& path) {
   const std::string link = cat("/proc/self/fd/", fd);
   const long opened = sys::openat(AT_FDCWD, link.c_str(), O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
   return UniqueFd(TRY(check(opened, "open", path)));
+}
+
+Result<> check_place(int dir, const std::string& path) {
+  if (TRY(is_of_the_kernel(dir, path))) return invalid(cat(path, ": its place is on a file system of the kernel"));
+  return ok();
 }
 
 // May `name` of `dir` be replaced by something that is not a directory? Renaming over a mount point would take the
@@ -55,7 +60,7 @@ class TreeCopy {
   TreeCopy(const Side& from, const Side& to, const CopyWishes& wishes) : from_(from), to_(to), wishes_(wishes) {}
 
   Result<> copy(const Source& source, const Target& target, const std::string& name) {
-    if (is_of_the_kernel(target.directory.get())) return invalid("the target lies on a file system of the kernel");
+    TRY(check_place(target.directory.get(), name));
     struct stat st {};
     TRY(check(sys::newfstatat(source.entry.get(), "", &st, AT_EMPTY_PATH), "stat", name));
     if (S_ISSOCK(st.st_mode) || S_ISCHR(st.st_mode) || S_ISBLK(st.st_mode))
@@ -88,7 +93,7 @@ class TreeCopy {
 
   Result<> put_directory(const Entry& entry, int dir, const std::string& name, bool fresh, int depth) {
     if (depth == kDeepest) return invalid(cat(entry.path, ": more than ", kDeepest, " directories deep"));
-    if (depth > 0 && is_of_the_kernel(entry.fd)) return leave_out(entry);
+    if (depth > 0 && TRY(is_of_the_kernel(entry.fd, entry.path))) return leave_out(entry);
     constexpr int flags = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
     if (!fresh) {
       const long found = sys::openat(dir, name.c_str(), flags);
@@ -107,7 +112,7 @@ class TreeCopy {
 
   // Copies what is in the directory `entry` into `dir`.
   Result<> fill(const Entry& entry, int dir, bool fresh, int depth) {
-    if (!fresh && is_of_the_kernel(dir)) return invalid(cat(entry.path, ": would go to a file system of the kernel"));
+    if (!fresh) TRY(check_place(dir, entry.path));
     for (const std::string& name : TRY(fs::list(entry.fd), "reading ", entry.path)) {
       const long found = sys::openat(entry.fd, name.c_str(), O_PATH | O_NOFOLLOW | O_CLOEXEC);
       if (found == -ENOENT) continue;  // gone since

@@ -310,7 +310,9 @@ Result<Child> start_detached(Detached& what, int signals) {
 }
 
 Result<int> after_end(const Containers& containers, const Host& host, const Claim& claim, int signals) {
-  Detached what{containers, host, claim, TRY(containers.config(claim.id)), TRY(containers.record(claim))};
+  ContainerConfig config = TRY(containers.config(claim.id));
+  Record last = TRY(containers.record(claim));
+  Detached what{containers, host, claim, std::move(config), std::move(last)};
   Record& record = what.record;
   record.minder = static_cast<int>(sys::getpid());
   if (record.phase == Phase::kWaiting && !containers.stop_requested(claim))

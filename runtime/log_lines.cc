@@ -34,19 +34,14 @@ std::string describe(const log::Exit& exit) {
   return exit.oom_kills ? cat(end, "; ", exit.oom_kills, " of its processes were killed: ", memory) : end;
 }
 
-bool LogLines::give(Lines& lines, LogStream stream, std::int64_t time, std::string_view text) {
-  last_ = std::max(last_, time);
-  lines = {last_, stream, text};
-  return true;
-}
-
 bool LogLines::rest_of(Lines& lines) {
   for (const LogStream stream : {LogStream::kOutput, LogStream::kError}) {
     Stream& of = streams_[static_cast<std::size_t>(stream)];
     if (of.begun.empty()) continue;
     given_.swap(of.begun);
     of.begun.clear();
-    return give(lines, stream, of.time, given_);
+    lines = {of.time, stream, given_};
+    return true;
   }
   return false;
 }
@@ -69,9 +64,9 @@ bool LogLines::split(Lines& lines) {
       bytes_ = {};
       return false;
     }
-    const std::string_view whole = bytes_.substr(0, last);
+    lines = {time_, stream_, bytes_.substr(0, last)};
     bytes_.remove_prefix(last + 1);
-    return give(lines, stream_, time_, whole);
+    return true;
   }
   const std::size_t room = kLongestLine - of.begun.size();
   const std::size_t more = std::min(bytes_.substr(0, room).find('\n'), std::min(bytes_.size(), room));
@@ -81,18 +76,20 @@ bool LogLines::split(Lines& lines) {
   if (bytes_[0] == '\n') bytes_.remove_prefix(1);
   given_.swap(of.begun);
   of.begun.clear();
-  return give(lines, stream_, of.time, given_);
+  lines = {of.time, stream_, given_};
+  return true;
 }
 
 void LogLines::take(const LogRecord& record) {
   time_ = record.time;
   ended_ = record.kind == log::Kind::kEnded;
-  cut_ = record.gap;
+  cut_ = true;  // by whatever is not output: while a payload runs, its keeper writes nothing else but of bytes dropped
   switch (record.kind) {
     case log::Kind::kOutput:
     case log::Kind::kError: {
       stream_ = record.kind == log::Kind::kOutput ? LogStream::kOutput : LogStream::kError;
       bytes_ = record.bytes;
+      cut_ = false;
       Stream& of = streams_[static_cast<std::size_t>(stream_)];
       if (of.fresh) of.leaving_out = record.continues;
       of.fresh = false;
@@ -100,20 +97,18 @@ void LogLines::take(const LogRecord& record) {
     }
     case log::Kind::kStarted:
       system_ = "started";
-      cut_ = true;
       break;
     case log::Kind::kEnded:
       system_ = describe(read_as<log::Exit>(record.bytes));
-      cut_ = true;
       break;
     case log::Kind::kSystem:
       system_ = record.bytes;
       break;
     case log::Kind::kDropped:
       system_ = cat(read_as<std::uint64_t>(record.bytes), " bytes dropped: the log could not be written");
-      cut_ = true;
       break;
-    case log::Kind::kContinued:
+    default:  // of a newer writer
+      cut_ = false;
       break;
   }
 }
@@ -126,7 +121,8 @@ Result<bool> LogLines::next(Lines& lines) {
     cut_ = false;
     if (!system_.empty()) {
       given_ = std::exchange(system_, {});
-      return give(lines, LogStream::kSystem, time_, given_);
+      lines = {time_, LogStream::kSystem, given_};
+      return true;
     }
     LogRecord record;
     if (!TRY(records_.next(record))) return false;

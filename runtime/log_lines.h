@@ -4,9 +4,9 @@
 // standard error are split independently of each other. Where one record holds many whole lines, they stay together: a
 // view, in which they are separated by newlines, so that nothing is copied or allocated for a line.
 //
-// A line has the time of the record in which it began, or of the line before it if that is later. It ends at a newline,
-// at kLongestLine, where its process ended, or where something is missing. The half of a line that stands where reading
-// begins is left out: its beginning is not there any more, or was before the time that was asked for.
+// A line has the time of the record in which it began. It ends at a newline, at kLongestLine, where its process ended,
+// or where something is missing. The half of a line that stands where reading begins is left out: its beginning is not
+// there any more, or was before the time that was asked for.
 //
 // Read next: log_reader.h.
 #pragma once
@@ -56,7 +56,6 @@ class LogLines {
   };
   bool split(Lines& lines);
   void take(const LogRecord& record);
-  bool give(Lines& lines, LogStream stream, std::int64_t time, std::string_view text);
 
   LogRecords records_;
   std::array<Stream, 2> streams_;  // by LogStream
@@ -66,7 +65,6 @@ class LogLines {
   bool cut_ = false;       // lines that have begun end here
   std::string system_;     // a line of ours, not yet given out
   std::string given_;      // what a view points to
-  std::int64_t last_ = 0;  // time of the last line
   bool ended_ = false;
 };
 

@@ -108,7 +108,7 @@ Result<bool> LogRecords::go_on() {
 // False at the end of the file.
 Result<bool> LogRecords::read_more() {
   if (damaged_) return false;
-  std::memmove(buffer_.data(), buffer_.data() + begin_, end_ - begin_);
+  if (begin_ > 0) std::memmove(buffer_.data(), buffer_.data() + begin_, end_ - begin_);
   at_ += begin_;
   end_ -= begin_;
   begin_ = 0;
@@ -137,7 +137,6 @@ bool LogRecords::take(LogRecord& record) {
   last_ = std::max(last_, head.time);
   record = {.kind = head.kind,
             .continues = head.continues != 0,
-            .gap = false,
             .time = last_,
             .bytes = {buffer_.data() + begin_ + sizeof head, head.size}};
   begin_ += sizeof head + head.size;
@@ -159,7 +158,7 @@ Result<bool> LogRecords::next(LogRecord& record) {
   for (;;) {
     if (!loss_.empty()) {
       told_ = std::exchange(loss_, {});
-      record = {.kind = log::Kind::kSystem, .continues = false, .gap = true, .time = last_, .bytes = told_};
+      record = {.kind = log::Kind::kSystem, .continues = false, .time = last_, .bytes = told_};
       return true;
     }
     if (take(record)) {

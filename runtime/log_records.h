@@ -22,7 +22,6 @@ namespace convox::runtime {
 struct LogRecord {
   log::Kind kind = log::Kind::kOutput;
   bool continues = false;  // RecordHead::continues
-  bool gap = false;        // of ours, a kSystem: what came between the record before and the next one cannot be read
   std::int64_t time = 0;   // never less than that of the record before
   std::string_view bytes;  // until the next call
 };

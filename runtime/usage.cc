@@ -32,12 +32,6 @@ void wait_once(std::chrono::nanoseconds time) {
   while (sys::ppoll(nullptr, 0, &left) == -EINTR) continue;
 }
 
-// Opens no file of the group yet. O_PATH: a place to start from, which costs less than a directory opened for reading.
-UniqueFd open_group(int root, const std::string& group) {
-  auto directory = fs::open_beneath(root, group, O_PATH | O_DIRECTORY);
-  return directory ? std::move(*directory) : UniqueFd();
-}
-
 }  // namespace
 
 double Usage::memory_percent() const {
@@ -67,8 +61,7 @@ void Meter::read_growing(cgroups::GroupFiles files, const std::string& group, co
 void Meter::begin(const std::vector<std::string>& groups, const Wanted& wanted) {
   for (const std::string& group : groups) {
     Usage unused;
-    if (const UniqueFd directory = open_group(root_.get(), group))
-      read_growing({directory.get(), group}, group, wanted, unused);
+    read_growing({root_.get(), group, true}, group, wanted, unused);
   }
 }
 
@@ -77,9 +70,7 @@ std::vector<Usage> Meter::read(const std::vector<std::string>& groups, const Wan
   for (std::size_t at = 0; at < groups.size(); ++at) {
     Usage& usage = all[at];
     usage.memory_limit = host_.memory_total;
-    const UniqueFd directory = open_group(root_.get(), groups[at]);
-    if (!directory) continue;
-    const cgroups::GroupFiles files{directory.get(), groups[at]};
+    const cgroups::GroupFiles files{root_.get(), groups[at], true};
     if (wanted.cpu || wanted.io) read_growing(files, groups[at], wanted, usage);
     if (wanted.memory) read_memory(files, host_, usage);
     if (wanted.pids) keep(cgroups::pids_current(files), usage.pids);

@@ -19,9 +19,10 @@ struct Words {
 Words words(const HostStep& step);
 Words words(const ExecStep& step);
 Words words(const stage::Step& step, const StagePlan& plan);
-// Of the step with that number, from 1 through the whole plan.
+
+// Of the step with that number, from 1 through the whole of a LaunchPlan or ExecPlan.
 template <class Plan>
-Words words(const Plan& plan, std::size_t number) {
+Words words_of(const Plan& plan, std::size_t number) {
   if (number < plan.first_meanwhile()) return words(plan.before[number - 1]);
   if (number < plan.first_of_stage()) return words(plan.meanwhile[number - plan.first_meanwhile()]);
   return words(plan.stage.steps()[number - plan.first_of_stage()], plan.stage);

@@ -5,6 +5,7 @@
 _convox_names() {
 	case $1 in
 	pid) convox ps -q ;;
+	process) convox ps -q && _convox_names service ;;
 	service) convox services | awk 'NR > 1 { print $1 }' ;;
 	app) convox apps | awk 'NR > 1 { print $1 }' ;;
 	release) convox releases | awk 'NR > 1 { print $1 }' ;;
@@ -39,7 +40,7 @@ _convox() {
 		*)
 			given+=("$word")
 			if [[ -z $command ]]; then
-				[[ -n ${_convox_options["$word"]:-} ]] && command=$word
+				[[ -n ${_convox_first["$word"]:-} ]] && command=$word
 			elif [[ ${#given[@]} == 2 && -n ${_convox_options["$command $word"]:-} ]]; then
 				command="$command $word"
 			fi
@@ -51,7 +52,7 @@ _convox() {
 	elif [[ -z $command ]]; then
 		((${#given[@]} > 0)) || kind='command'
 	elif [[ $current == -* ]]; then
-		_convox_offer "$current" < <(tr ' ' '\n' <<<"${_convox_options["$command"]}")
+		_convox_offer "$current" < <(tr ' ' '\n' <<<"${_convox_options["$command"]:-}")
 	else
 		word=${command//[! ]/} # a blank for each word of the command's name but the first
 		i=$((${#given[@]} - ${#word} - 1))
@@ -67,7 +68,7 @@ _convox() {
 	directory) _convox_offer "$current" < <(compgen -d -- "$current") ;;
 	command) _convox_offer "$current" < <(printf '%s\n' "${!_convox_first[@]}") ;;
 	path)
-		_convox_offer "$current" < <(_convox_names pid | sed 's/$/:/')
+		_convox_offer "$current" < <(_convox_names process | sed 's/$/:/')
 		_convox_offer "$current" < <(compgen -f -- "$current")
 		compopt -o nospace 2>/dev/null
 		;;

@@ -13,12 +13,12 @@ namespace {
 using cli::Command;
 using cli::Option;
 
-// What a word may be: `pid`, `service`, `app`, `release`, `build`, `command` (of convox), `file`, `path` (of the host
-// or inside), nothing in particular; or one of several words, `none|host`.
+// What a word may be: `pid`, `process` (or a service), `service`, `app`, `release`, `build`, `command` (of convox),
+// `file`, `path` (of the host or inside), nothing in particular; or one of several words, `none|host`.
 std::string kind_of(std::string_view name) {
   constexpr std::string_view kinds[] = {"pid", "service", "app", "release", "build", "command", "file", "directory"};
   if (std::ranges::find(kinds, name) != std::end(kinds)) return std::string(name);
-  if (name == "id") return "pid";
+  if (name == "process or service") return "process";
   if (name == "dir") return "directory";
   if (name == "image") return "file";
   if (name.starts_with("[pid:]")) return "path";
@@ -37,19 +37,23 @@ struct Argument {
   bool repeats = false;
 };
 
-// "<service> <command>": a kind for each word.
+// "<service> [command]...": a kind for each word.
 std::vector<Argument> arguments_of(const Command& command) {
   std::vector<Argument> kinds;
   for (std::string_view rest = command.arguments; !rest.empty();) {
-    std::string_view word = cut(rest, ' ');
-    const bool repeats = word.ends_with("...");
-    if (repeats) word.remove_suffix(3);
-    if (word.size() > 2) word = word.substr(1, word.size() - 2);
+    const char close = rest[0] == '<' ? '>' : ']';
+    rest.remove_prefix(1);
+    const std::string_view word = cut(rest, close);
+    const bool repeats = rest.starts_with("...");
+    rest.remove_prefix(std::min(rest.find_first_of("<["), rest.size()));
     // The command for a container is a word of that container's.
     kinds.push_back({command.pass_through && word == "command" ? "-" : kind_of(word), repeats});
   }
   return kinds;
 }
+
+// Does the word behind it belong to it?
+bool takes_a_word(const Option& option) { return !option.value.empty() && option.implied.empty(); }
 
 // Hidden options stay hidden.
 std::vector<Option> options_of(const Command& command) {
@@ -68,6 +72,23 @@ std::string quoted(std::string_view text) {
 
 std::string first_word(std::string_view name) { return std::string(name.substr(0, name.find(' '))); }
 
+// What may follow the first word of a command: "create delete info".
+std::string words_below(std::string_view first) {
+  std::string names;
+  for (const Command* command : cli::commands())
+    if (command->name.starts_with(cat(first, " ")))
+      names += cat(names.empty() ? "" : " ", command->name.substr(first.size() + 1));
+  return names;
+}
+
+// First words of commands, each once: `rack` too, though only `rack ps` is a command.
+std::vector<std::string> first_words() {
+  std::vector<std::string> words;
+  for (const Command* command : cli::commands())
+    if (words.empty() || words.back() != first_word(command->name)) words.push_back(first_word(command->name));
+  return words;
+}
+
 }  // namespace
 
 std::string bash_tables() {
@@ -78,7 +99,7 @@ std::string bash_tables() {
       std::vector<std::string> spellings{cat("--", option.name)};
       if (option.letter) spellings.push_back(cat("-", std::string(1, option.letter)));
       all += cat(all.empty() ? "" : " ", spellings[0]);
-      if (option.value.empty()) continue;
+      if (!takes_a_word(option)) continue;
       for (const std::string& one : spellings)
         values += cat("\t[", quoted(cat(command->name, " ", one)), "]=", quoted(kind_of(option)), "\n");
     }
@@ -87,15 +108,11 @@ std::string bash_tables() {
     for (const Argument& one : arguments_of(*command))
       kinds += cat(kinds.empty() ? "" : " ", one.kind, one.repeats ? "..." : "");
     words += cat("\t[", quoted(command->name), "]=", quoted(kinds), "\n");
-    const std::size_t blank = command->name.find(' ');
-    if (blank == command->name.npos) {
-      first += cat("\t[", quoted(command->name), "]=1\n");
-      std::string names;
-      for (const Command* other : cli::commands())
-        if (other != command && first_word(other->name) == command->name)
-          names += cat(names.empty() ? "" : " ", other->name.substr(command->name.size() + 1));
-      if (!names.empty()) below += cat("\t[", quoted(command->name), "]=", quoted(names), "\n");
-    }
+  }
+  for (const std::string& word : first_words()) {
+    first += cat("\t[", quoted(word), "]=1\n");
+    if (const std::string names = words_below(word); !names.empty())
+      below += cat("\t[", quoted(word), "]=", quoted(names), "\n");
   }
   const auto table = [](std::string_view name, const std::string& rows) {
     return cat("declare -gA _convox_", name, "=(\n", rows, ")\n");
@@ -118,13 +135,18 @@ std::string zsh_tables() {
     return cat(": _convox_name ", quoted(kind));
   };
   std::string commands, cases;
+  for (const std::string& word : first_words())
+    if (!cli::find_command(std::vector{word}).command)
+      commands += cat("\t", quoted(cat(word, ":", words_below(word))), "\n");
   for (const Command* command : cli::commands()) {
     commands += cat("\t", quoted(cat(command->name, ":", plain(command->summary))), "\n");
     cases += cat("\t", quoted(command->name), ")\n\t\t_arguments -s -S");
     for (const Option& option : options_of(*command)) {
-      const std::string value = option.value.empty() ? "" : cat(":", plain(option.value), action(kind_of(option)));
+      // Two colons: it can be left out.
+      const std::string colon = option.implied.empty() ? ":" : "::";
+      const std::string value = option.value.empty() ? "" : cat(colon, plain(option.value), action(kind_of(option)));
       const std::string rest = cat("[", plain(option.help), "]", value), many = option.repeatable ? "*" : "";
-      const std::string equals = option.value.empty() ? "" : "=";
+      const std::string equals = option.value.empty() ? "" : option.implied.empty() ? "=" : "=-";
       cases += cat(" \\\n\t\t\t", quoted(cat(many, "--", option.name, equals, rest)));
       if (option.letter) cases += cat(" \\\n\t\t\t", quoted(cat(many, "-", std::string(1, option.letter), rest)));
     }

@@ -4,6 +4,7 @@
 _convox_names() {
 	case $1 in
 	pid) convox ps -q ;;
+	process) convox ps -q && _convox_names service ;;
 	service) convox services | awk 'NR > 1 { print $1 }' ;;
 	app) convox apps | awk 'NR > 1 { print $1 }' ;;
 	release) convox releases | awk 'NR > 1 { print $1 }' ;;
@@ -22,7 +23,7 @@ _convox_name() { # KIND
 	file) _files ;;
 	directory) _files -/ ;;
 	path)
-		names=(${(f)"$(_convox_names pid)"})
+		names=(${(f)"$(_convox_names process)"})
 		compadd -S : -a names
 		_files
 		;;

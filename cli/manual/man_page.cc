@@ -47,16 +47,11 @@ std::string head(const std::string& name, std::string_view summary) {
   std::ranges::transform(title, title.begin(),
                          [](char c) { return c >= 'a' && c <= 'z' ? static_cast<char>(c - 32) : c; });
   return cat(".\\\" Made from the table of commands; do not edit.\n.TH ", roff(title),
-             " 1 \"" CONVOX_DATE "\" \"convox " CONVOX_VERSION, "\" \"convox manual\"\n", section("NAME"), roff(name), " \\- ",
-             roff(summary), "\n");
+             " 1 \"" CONVOX_DATE "\" \"convox " CONVOX_VERSION, "\" \"convox manual\"\n", section("NAME"), roff(name),
+             " \\- ", roff(summary), "\n");
 }
 
-// "<service> <command>" with the words in italics.
-std::string arguments(std::string_view text) {
-  std::string made;
-  while (!text.empty()) made += cat(" ", italic(cut(text, ' ')));
-  return made;
-}
+std::string arguments(std::string_view text) { return text.empty() ? "" : cat(" ", italic(text)); }
 
 std::string options(std::span<const Option> own) {
   std::vector<Option> all(own.begin(), own.end());
@@ -65,7 +60,9 @@ std::string options(std::span<const Option> own) {
   std::ranges::sort(all, {}, &Option::name);
   std::string text = section("OPTIONS");
   for (const Option& option : all) {
-    const std::string value = option.value.empty() ? "" : cat(" ", italic(option.value));
+    const std::string value = option.value.empty()     ? ""
+                              : option.implied.empty() ? cat(" ", italic(option.value))
+                                                       : cat("[=", italic(option.value), "]");
     std::string tag = cat(bold(cat("--", option.name)), value);
     if (option.letter) tag += cat(", ", bold(cat("-", std::string(1, option.letter))), value);
     text += item(tag, cat(option.help, option.repeatable ? " Can be given several times." : ""));
@@ -77,7 +74,8 @@ std::string exit_status(const Command& command) {
   const std::string text = section("EXIT STATUS");
   if (!command.pass_through)
     return cat(text, item("0", "Success."), item("1", "A failure; one line on standard error begins with `ERROR:`."));
-  return cat(text, "The command's own status, or\n", item("124", "it was stopped after `--timeout`;"),
+  const bool timed = std::ranges::find(command.options, "timeout", &Option::name) != command.options.end();
+  return cat(text, "The command's own status, or\n", timed ? item("124", "it was stopped after `--timeout`;") : "",
              item("125", "convox itself failed, and one line on standard error begins with `ERROR:`;"),
              item("126", "the command was found and cannot be executed;"), item("127", "the command was not found;"),
              item(cat("128+", italic("N")), "the command was ended by signal N."));

@@ -3,13 +3,28 @@
 #include <rapidjson/error/en.h>
 
 #include <algorithm>
+#include <cstdint>
 #include <cstring>
 
 namespace convox::json {
 namespace {
 
-constexpr unsigned kFlags = rapidjson::kParseIterativeFlag | rapidjson::kParseValidateEncodingFlag;
+constexpr unsigned kFlags = rapidjson::kParseIterativeFlag;
 constexpr int kDepth = 64;
+
+// Eight bytes at a time: of every document that is read, most are ASCII.
+bool is_ascii(std::string_view text) {
+  std::uint64_t seen = 0, eight = 0;
+  for (; text.size() >= sizeof eight; text.remove_prefix(sizeof eight)) {
+    std::memcpy(&eight, text.data(), sizeof eight);
+    seen |= eight;
+  }
+  for (const char c : text) seen |= static_cast<unsigned char>(c);
+  return (seen & 0x8080808080808080) == 0;
+}
+
+// Any order will do, so the cheapest: most names differ in length.
+bool is_before(std::string_view a, std::string_view b) { return a.size() != b.size() ? a.size() < b.size() : a < b; }
 
 // Refuses what C strings and other readers would see differently. Recursion is bounded by kDepth.
 const char* objection(const Value& value, int depth) {
@@ -22,12 +37,13 @@ const char* objection(const Value& value, int depth) {
   }
   if (value.IsObject()) {
     std::vector<std::string_view> keys;
+    keys.reserve(value.MemberCount());
     for (const auto& member : value.GetObject()) {
       keys.emplace_back(member.name.GetString(), member.name.GetStringLength());
       if (const char* why = objection(member.name, depth + 1)) return why;
       if (const char* why = objection(member.value, depth + 1)) return why;
     }
-    std::sort(keys.begin(), keys.end());
+    std::sort(keys.begin(), keys.end(), is_before);
     if (std::adjacent_find(keys.begin(), keys.end()) != keys.end()) return "a key given twice";
   }
   return nullptr;
@@ -35,15 +51,22 @@ const char* objection(const Value& value, int depth) {
 
 const Value* find(const Value& object, const char* key) {
   if (!object.IsObject()) return nullptr;
-  const auto member = object.FindMember(key);
-  return member == object.MemberEnd() || member->value.IsNull() ? nullptr : &member->value;
+  const std::string_view wanted(key);
+  for (const auto& member : object.GetObject()) {  // FindMember would make a Value of the key, each time
+    const std::string_view name(member.name.GetString(), member.name.GetStringLength());
+    if (name == wanted) return member.value.IsNull() ? nullptr : &member.value;
+  }
+  return nullptr;
 }
 
 Error wrong(const char* key, const char* wanted) { return invalid(cat("\"", key, "\" must be ", wanted)); }
 
 Result<Document> parse_any(std::string_view text, std::string_view what) {
   Document document;
-  document.Parse<kFlags>(text.data(), text.size());
+  if (is_ascii(text))  // it is UTF-8, and that is much less work to find out than to decode every character
+    document.Parse<kFlags>(text.data(), text.size());
+  else
+    document.Parse<kFlags | rapidjson::kParseValidateEncodingFlag>(text.data(), text.size());
   if (document.HasParseError())
     return invalid(
         cat(what, ": ", rapidjson::GetParseError_En(document.GetParseError()), " at byte ", document.GetErrorOffset()));

@@ -13,14 +13,13 @@
 // each call instead, CONVOX_FAULT_FORMS=exec walks only the forms whose names begin so.
 #include <signal.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
-#include <map>
 
 #include "runtime/base/cat.h"
+#include "tests/support/fault_points.h"
 #include "tests/support/needs.h"
 #include "tests/support/sandbox.h"
 
@@ -63,52 +62,6 @@ const Form kForms[] = {
 bool is_asked_for(const Form& form) {
   const char* asked = getenv("CONVOX_FAULT_FORMS");
   return !asked || std::string_view(form.name).starts_with(asked);
-}
-
-struct Point {
-  std::string who, call;
-  int number = 0;  // the so many-th of this name in this process
-  [[nodiscard]] std::string fault(std::string_view what) const { return cat(who, ":", call, ":", number, ":", what); }
-};
-
-std::vector<std::string> split(const std::string& text, char separator) {
-  std::vector<std::string> list;
-  for (std::size_t at = 0; at < text.size();) {
-    const std::size_t end = std::min(text.find(separator, at), text.size());
-    list.push_back(text.substr(at, end - at));
-    at = end + 1;
-  }
-  return list;
-}
-std::vector<std::string> lines(const std::string& text) { return split(text, '\n'); }
-
-// From the log of a clean run, a line "WHO CALL" for each call.
-std::vector<Point> points_in(const std::string& log) {
-  std::map<std::string, int> seen;
-  std::vector<Point> points;
-  for (const std::string& line : lines(log)) {
-    const std::size_t blank = line.find(' ');
-    points.push_back({line.substr(0, blank), line.substr(blank + 1), ++seen[line]});
-  }
-  return points;
-}
-
-// What differs from one start to the next and says nothing about confinement: names and numbers of this container, and
-// the inodes of its pipes and namespaces. (That a namespace is not the host's is for others to test.)
-std::string masked(const std::string& confinement) {
-  std::string text;
-  for (std::string line : lines(confinement)) {
-    std::erase(line, '\r');
-    for (const char* key : {"pid=", "sid=", "pgrp="})  // an exec's: 1 is checked elsewhere
-      if (line.starts_with(key) && !line.ends_with("=1")) line = key;
-    if (line.starts_with("cgroup=0::/exec-")) line = "cgroup=0::/exec-<hex>";
-    for (const char* key : {"hostname=", "env=HOSTNAME="})
-      if (line.starts_with(key)) line = cat(key, "<id>");
-    if (line.starts_with("uid_map=") || line.starts_with("gid_map=")) line = line.substr(0, line.find_first_of(" \t"));
-    if (const std::size_t inode = line.find(":["); inode != std::string::npos) line.resize(inode);
-    text += line + "\n";
-  }
-  return text;
 }
 
 // --- one walker: a box with an image that is ready
@@ -339,15 +292,8 @@ Test(fault_walk, ends_well_whatever_fails) {
   }
   cr_expect(points > 500, "the log of the calls holds %zu lines only", points);
 
-  char self[4096] = {};
-  cr_assert(readlink("/proc/self/exe", self, sizeof self - 1) > 0);
-  std::vector<Program> workers;
-  for (int number = 0; number < kWorkers; ++number) {
-    Start how{.argv = {getenv("CONVOX_PRIVATE_PROGRAM"), self, "worker", cat(number), logs}, .limit = kLongestWalk};
-    for (char** variable = environ; *variable; ++variable)
-      if (strncmp(*variable, "BXF", 3) != 0) how.environment.emplace_back(*variable);  // or it is taken for a test
-    workers.emplace_back(how);
-  }
+  std::vector<Program> workers = start_workers(kWorkers, {logs}, kLongestWalk);
+  cr_assert(workers.size() == kWorkers);
   int total[5] = {};
   for (Program& worker : workers) {
     const Ran ran = worker.wait();

@@ -77,8 +77,9 @@ struct Outputs {
   }
 };
 
-[[noreturn]] void become_payload(const KeepHow& how, const Outputs& outputs) {
+[[noreturn]] void become_payload(const KeepHow& how, const Outputs& outputs, int parent) {
   prctl(PR_SET_PDEATHSIG, SIGKILL);
+  if (getppid() != parent) _exit(117);  // it has died before that, and nothing will tell us
   setsid();
   if (how.terminal) ioctl(outputs.of_payload[0], TIOCSCTTY, 0);
   if (!how.cgroup.empty()) write_file(how.cgroup + "/cgroup.procs", cat(getpid()));
@@ -168,8 +169,8 @@ Kept::Kept(const Sandbox& box, const KeepHow& how) : exit_(box.path() + "/exit")
   keeper_ = fork();
   if (keeper_ == 0) {
     const Outputs outputs(how.terminal);
-    const int payload = fork();
-    if (payload == 0) become_payload(how, outputs);
+    const int self = getpid(), payload = fork();
+    if (payload == 0) become_payload(how, outputs, self);
     if (write(told[1], &payload, sizeof payload) < 0) _exit(119);
     keeper::Plan plan;
     keeper::Keep& keep = plan.keep;
@@ -219,6 +220,12 @@ Kept::~Kept() {
 bool Kept::wait_for_end(int milliseconds) {
   pollfd end{pidfd_, POLLIN, 0};
   return poll(&end, 1, milliseconds * slowness()) == 1;
+}
+
+bool Kept::ended_as_it_says() {
+  const int status = wait();
+  const log::Exit said = exit();
+  return said.magic == log::kExitMagic && status == (said.signal != 0 ? 128 + said.signal : said.code);
 }
 
 int Kept::wait() {

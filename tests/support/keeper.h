@@ -1,7 +1,7 @@
 // How does a test have a keeper of its own, without a container?
 //
 //   Kept kept(box, {.payload = [] { say("hello\n"); return 7; }});
-//   cr_assert(kept.wait() == 0);
+//   cr_assert(kept.ended_as_it_says());
 //   cr_assert(kept.output(log::Kind::kOutput) == "hello\n");
 //
 // The test process makes a log directory, forks a launcher, and that forks the payload, an ordinary function, and then
@@ -68,7 +68,9 @@ class Kept {
   [[nodiscard]] int payload() const { return payload_; }
   [[nodiscard]] const std::string& logs() const { return logs_; }
   bool wait_for_end(int milliseconds);  // of the keeper; false: it still lives
-  int wait();                           // its exit status, or 128 + signal; -1 after 20 seconds
+  // Waits. Did it end with the payload's status, as the exit that it wrote has it?
+  bool ended_as_it_says();
+  int wait();  // its exit status, or 128 + signal; -1 after 20 seconds
   [[nodiscard]] log::Exit exit() const;
   // Of all segments that exist.
   [[nodiscard]] std::vector<LogRecord> records() const;

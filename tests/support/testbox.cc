@@ -341,6 +341,14 @@ int eat(char** words) {
   return 0;
 }
 
+// Eats as above, says so, and keeps it for so many seconds.
+int hold(char** words) {
+  setvbuf(stdout, nullptr, _IONBF, 0);
+  const int failed = eat(words);
+  if (!failed) sleep(static_cast<unsigned>(number(words + 1)));
+  return failed;
+}
+
 // Says how many children it could have at once, at most 100,000.
 int fork_bomb(char**) {
   int children = 0;
@@ -462,6 +470,7 @@ const Act kActs[] = {{"confinement", confinement},
                      {"echo-args", say},
                      {"cat", copy_input},
                      {"eat", eat},
+                     {"hold", hold},
                      {"fork-bomb", fork_bomb},
                      {"spin", spin},
                      {"sleep", nap},

@@ -113,3 +113,14 @@ Test(cgroup_limits, values_that_the_kernel_would_refuse_are_refused_before) {
                             {.cpuset_mems = "all"}};
   for (const Limits& one : refused) cr_assert(not check_limits(one, kAll).has_value(), "%s", text_of(one).c_str());
 }
+
+Test(cgroup_limits, a_group_gets_the_controllers_that_count_even_without_a_limit) {
+  Hierarchy all;
+  for (const Controller one : kControllers) all.controllers.add(one);
+  const Controllers handed = needed({}, all);
+  for (const Controller one : {Controller::kCpu, Controller::kMemory, Controller::kPids, Controller::kIo})
+    cr_expect(handed.has(one));
+  cr_expect(not handed.has(Controller::kCpuset));
+  cr_expect(needed({.cpuset_cpus = "0"}, all).has(Controller::kCpuset));
+  cr_expect(needed({}, Hierarchy{}).empty());
+}

@@ -33,6 +33,14 @@ Test(table, counts_columns_of_the_terminal_and_escapes_cells) {
   expect_text(table.text(), "A     B\n\xe6\x97\xa5\xe6\x9c\xac  x\n\\x1b  y\n");
 }
 
+Test(table, cuts_its_last_column_at_the_terminals_width) {
+  Table table = {"ID", "COMMAND"};
+  table.add({"551967b75abd", "rails server -b 0.0.0.0"});
+  table.add({"62942430327e", "sidekiq"});
+  expect_text(table.text(30), "ID            COMMAND\n551967b75abd  rails server -..\n62942430327e  sidekiq\n");
+  expect_text(table.text(5), "ID            COMMAND\n551967b75abd  rails ..\n62942430327e  sidekiq\n");
+}
+
 Test(info, continues_values_of_several_lines_at_the_value_column) {
   Info info;
   info.add("Id", "release1");

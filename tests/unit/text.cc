@@ -50,3 +50,17 @@ Test(text, of_an_error_is_one_line_with_its_advice_and_a_line_for_each_further_p
   error.more = {"one", "two\x1b"};
   expect_text(error_line(error), "ERROR: validation errors:\none\ntwo\\x1b\n");
 }
+
+Test(text, is_fitted_by_columns_and_says_so) {
+  const struct {
+    const char* text;
+    std::size_t columns;
+    const char* fitted;
+  } cases[] = {{"rails server", 12, "rails server"},
+               {"rails server", 11, "rails ser.."},
+               {"abc", 2, ".."},
+               {"abc", 0, ""},
+               {"\xe6\x97\xa5\xe6\x9c\xac\xe6\x97\xa5", 5, "\xe6\x97\xa5.."},
+               {"e\xcc\x81tait", 5, "e\xcc\x81tait"}};
+  for (const auto& [text, columns, cut] : cases) expect_text(fitted(text, columns), cut);
+}

@@ -1,0 +1,81 @@
+// Which system calls does a command make, and how is each of them made to fail in turn?
+//
+// A clean run of a MODE=faults program tells of every call (runtime/base/faults.h); a walk runs the command again for
+// each point and each fault. Workers walk side by side, each in private namespaces, where its census sees nothing of
+// the others: they are the test program again, with other arguments.
+#pragma once
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <map>
+#include <string>
+#include <vector>
+
+#include "runtime/base/cat.h"
+#include "tests/support/program.h"
+
+namespace convox::test {
+
+struct Point {
+  std::string who, call;
+  int number = 0;  // the so many-th of this name in this process
+  [[nodiscard]] std::string fault(std::string_view what) const { return cat(who, ":", call, ":", number, ":", what); }
+};
+
+inline std::vector<std::string> split(const std::string& text, char separator) {
+  std::vector<std::string> list;
+  for (std::size_t at = 0; at < text.size();) {
+    const std::size_t end = std::min(text.find(separator, at), text.size());
+    list.push_back(text.substr(at, end - at));
+    at = end + 1;
+  }
+  return list;
+}
+inline std::vector<std::string> lines(const std::string& text) { return split(text, '\n'); }
+
+// From the log of a clean run, a line "WHO CALL" for each call.
+inline std::vector<Point> points_in(const std::string& log) {
+  std::map<std::string, int> seen;
+  std::vector<Point> points;
+  for (const std::string& line : lines(log)) {
+    const std::size_t blank = line.find(' ');
+    points.push_back({line.substr(0, blank), line.substr(blank + 1), ++seen[line]});
+  }
+  return points;
+}
+
+// What a confinement report of testbox says, without what differs from one start to the next and says nothing about
+// confinement: names and numbers of this container, and the inodes of its pipes and namespaces.
+inline std::string masked(const std::string& confinement) {
+  std::string text;
+  for (std::string line : lines(confinement)) {
+    std::erase(line, '\r');
+    for (const char* key : {"pid=", "sid=", "pgrp="})  // an exec's: 1 is checked elsewhere
+      if (line.starts_with(key) && !line.ends_with("=1")) line = key;
+    if (line.starts_with("cgroup=0::/exec-")) line = "cgroup=0::/exec-<hex>";
+    for (const char* key : {"hostname=", "env=HOSTNAME="})
+      if (line.starts_with(key)) line = cat(key, "<id>");
+    if (line.starts_with("uid_map=") || line.starts_with("gid_map=")) line = line.substr(0, line.find_first_of(" \t"));
+    if (const std::size_t inode = line.find(":["); inode != std::string::npos) line.resize(inode);
+    text += line + "\n";
+  }
+  return text;
+}
+
+// Starts `count` workers: this program with `worker NUMBER` and `more`.
+inline std::vector<Program> start_workers(int count, const std::vector<std::string>& more, std::chrono::seconds limit) {
+  char self[4096] = {};
+  if (readlink("/proc/self/exe", self, sizeof self - 1) <= 0) return {};
+  std::vector<Program> workers;
+  for (int number = 0; number < count; ++number) {
+    Start how{.argv = {getenv("CONVOX_PRIVATE_PROGRAM"), self, "worker", cat(number)}, .limit = limit};
+    how.argv.insert(how.argv.end(), more.begin(), more.end());
+    for (char** variable = environ; *variable; ++variable)
+      if (strncmp(*variable, "BXF", 3) != 0) how.environment.emplace_back(*variable);  // or it is taken for a test
+    workers.emplace_back(how);
+  }
+  return workers;
+}
+
+}  // namespace convox::test

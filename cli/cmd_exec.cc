@@ -21,8 +21,6 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-constexpr std::chrono::milliseconds kLastMoments{100};
-
 // The container's own, but for what this command has of its own. Its entrypoint is not put in front.
 Result<runtime::ContainerConfig> make_config(const Invocation& invocation, runtime::ContainerConfig config) {
   const bool detached = invocation.flag("detach");
@@ -38,8 +36,12 @@ Result<runtime::ContainerConfig> make_config(const Invocation& invocation, runti
 
 class ExecCommand {
  public:
-  ExecCommand(const Invocation& invocation, const Containers& containers, const runtime::Record& record)
-      : invocation_(invocation), containers_(containers), record_(record), who_(cat("exec in ", record.id)) {}
+  ExecCommand(const Invocation& invocation, const Containers& containers, const runtime::Listed& container)
+      : invocation_(invocation),
+        containers_(containers),
+        container_(container),
+        record_(container.record),
+        who_(cat("exec in ", record_.id)) {}
 
   Result<int> perform() {
     runtime::ContainerConfig own = TRY(containers_.records.config(record_.id), who_);
@@ -50,7 +52,7 @@ class ExecCommand {
       return 0;
     }
     const runtime::ExecTarget target =
-        TRY(open_target(containers_.records, containers_.host.cgroups, record_, config_.namespaces));
+        TRY(open_target(containers_.records, containers_.host.cgroups, container_, config_.namespaces));
     // Before the first side effect: a signal from here on is a message.
     const runtime::SignalWatch signals = TRY(runtime::SignalWatch::start());
     const UniqueFd groups = TRY(containers_.records.exec_groups());
@@ -59,7 +61,8 @@ class ExecCommand {
     if (plan.stage.traced) done = [&](std::size_t number, auto time) { steps_.push_back({number, time}); };
     runtime::Exec exec(plan, target, groups.get(), signals.fd(), done);
     Result<int> result = start_and_wait(exec, target, signals);
-    const Result<> ended = exec.end();
+    Result<> ended = exec.end();
+    if (!ended) ended = std::move(ended).error().under(cat("removing what exec left in ", record_.id));
     if (ended) return result;
     if (!result) {  // why it did not start, and what is left of it
       Error both = std::move(result).error();
@@ -93,19 +96,20 @@ class ExecCommand {
     supervision.terminal = config_.terminal;
     supervision.first_process = false;
     supervision.grace = std::chrono::seconds(record_.grace);
-    runtime::Ending ending = TRY(runtime::supervise(running, supervision), who_);
+    runtime::Ending ending = TRY(runtime::supervise(running, supervision), "running a command in ", record_.id);
     if (ending.status != 128 + SIGKILL) return report(ending, who_);
     // The limit is the container's, so that one counts, and there may have been kills before.
     const auto kills = cgroups::oom_killed(target.cgroup);
     if (kills && kills_before && kills->count > kills_before->count) ending.oom = *kills;
     const int status = report(ending, who_);
-    if (!ending.oom && ending.told_to_stop_by == 0 && runtime::has_ended(target, kLastMoments))
+    if (!ending.oom && ending.told_to_stop_by == 0 && runtime::has_ended(target))
       print_error(cat("ERROR: ", who_, ": the process ended, and the command with it\n"));
     return status;
   }
 
   const Invocation& invocation_;
   const Containers& containers_;
+  const runtime::Listed& container_;
   const runtime::Record& record_;
   std::string who_;
   runtime::ContainerConfig config_;
@@ -116,7 +120,7 @@ Result<int> exec(const Invocation& invocation) {
   const Containers containers = TRY(open_containers(invocation));
   const runtime::Listed found = TRY(containers.find_or_service(invocation, invocation.arguments[0]));
   TRY(runtime::check_running(found));
-  return ExecCommand(invocation, containers, found.record).perform();
+  return ExecCommand(invocation, containers, found).perform();
 }
 
 constexpr Option kOptions[] = {

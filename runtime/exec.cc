@@ -3,11 +3,6 @@
 #include <cerrno>
 
 namespace convox::runtime {
-namespace {
-
-constexpr std::chrono::milliseconds kLastMoments{100};
-
-}  // namespace
 
 Result<Running> Exec::perform() {
   const auto deed = [this](const auto& step) { return perform(step); };
@@ -15,8 +10,7 @@ Result<Running> Exec::perform() {
   if (done) done = child_.perform(plan_.meanwhile, plan_.first_meanwhile(), deed);
   if (!done && done.error().kind == Error::Kind::kSystem) {
     child_.give_up();  // a child of ours that nobody reaped would keep PID 1 from ending
-    if (has_ended(target_, kLastMoments))
-      return invalid(cat("process ", target_.id, " is not running (it has just ended)"));
+    if (has_ended(target_)) return invalid(cat("process ", target_.id, " is not running (it has just ended)"));
   }
   TRY(std::move(done));
   cgroups::Cgroup group = TRY(group_->group().again());
@@ -49,7 +43,7 @@ Result<> Exec::perform(const StartWatcher& step) {
 }
 
 Result<> Exec::perform(const CloneInto& step) {
-  Result<> cloned = child_.clone({step.namespaces, target_.pidfd.get()}, group_->group());
+  Result<> cloned = child_.clone({step.namespaces, target_.process.pidfd.get()}, group_->group());
   if (!cloned && cloned.error().code == EAGAIN)
     return std::move(cloned).error().advise("the container has as many processes as it may have");
   return cloned;

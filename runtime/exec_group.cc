@@ -30,14 +30,17 @@ Result<> forget(int directory, const std::string& file) {
   return ok();
 }
 
-// A new file, and the lock of it; nothing if a command that looks for abandoned ones came in between.
+// A new file, and the lock of it; nothing if a command that looks for abandoned ones took it for one.
 Result<std::optional<UniqueFd>> claim(int directory, const std::string& file) {
   UniqueFd lock = TRY(fs::open_beneath(directory, file, O_RDWR | O_CREAT | O_EXCL, 0600));
+  const long locked = sys::flock(lock.get(), LOCK_EX | LOCK_NB);
+  if (locked == -EWOULDBLOCK) return std::optional<UniqueFd>();
   struct stat st {};
-  if (sys::flock(lock.get(), LOCK_EX | LOCK_NB) < 0) return std::optional<UniqueFd>();
-  TRY(check(sys::newfstatat(lock.get(), "", &st, AT_EMPTY_PATH), "stat", file));
-  if (st.st_nlink == 0) return std::optional<UniqueFd>();
-  return std::optional<UniqueFd>(std::move(lock));
+  Result<long> seen = check(locked < 0 ? locked : sys::newfstatat(lock.get(), "", &st, AT_EMPTY_PATH), "lock", file);
+  if (seen && st.st_nlink == 0) return std::optional<UniqueFd>();
+  if (seen) return std::optional<UniqueFd>(std::move(lock));
+  (void)forget(directory, file);  // or the next command does
+  return std::move(seen).error();
 }
 
 Result<> end_if_abandoned(int directory, const std::string& file, const cgroups::Hierarchy& hierarchy) {

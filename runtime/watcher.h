@@ -1,8 +1,8 @@
 // Who ends the processes of an `exec` whose client was killed?
 //
-// Its watcher: the keeper's program in its smallest life (keeper/mind.cc). It holds the client's pidfd and the cgroup's
-// kill file, nothing else; it waits for the one and then writes to the other. PDEATHSIG alone would end the command and
-// spare what the command had started.
+// Its watcher: the keeper's program in its smallest life (keeper/mind.cc). It holds the client's pidfd and two files of
+// the cgroup, nothing else; it waits for the client's end and then kills the group. PDEATHSIG alone would end the
+// command and spare what the command had started.
 #pragma once
 #include "cgroups/cgroup.h"
 #include "runtime/base/result.h"

@@ -28,6 +28,10 @@ Words words_of(const Plan& plan, std::size_t number) {
   return words(plan.stage.steps()[number - plan.first_of_stage()], plan.stage);
 }
 
+// Parts of them. "a, b"; " (read-only, nosuid)" of MOUNT_ATTR_*, or nothing.
+std::string joined(const std::vector<std::string>& parts, std::string_view between);
+std::string attributes_text(std::uint64_t attributes);
+
 // The error of step `index` of the stage: in the user's terms where the step is about something that the user named.
 Error explain_failure(const StagePlan& plan, std::size_t index, Errno error, stage::Difference difference,
                       bool new_user_namespace);

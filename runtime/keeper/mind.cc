@@ -143,18 +143,29 @@ Errno Minder::execute() noexcept {
 
 Errno mind(Block& block) noexcept { return Minder(block).live(); }
 
+// A client that is stopped (SIGSTOP, or Ctrl-Z in its shell) asks nobody for the status of its command. As long as that
+// one is a zombie its PID namespace cannot go, and `ps stop` waits in vain; so when the group is empty, the client is
+// told to go on. To one that runs SIGCONT means nothing.  pid_namespaces(7)
 Errno watch(Block& block) noexcept {
-  const Plan& plan = block.plan();
-  const int client = plan.watch.client, cgroup_kill = plan.watch.cgroup_kill;
-  const int kept[] = {client, cgroup_kill};
-  if (const Errno error = close_all_but(kept, 2); error) return error;
+  const Watch plan = block.plan().watch;
+  const int kept[] = {plan.client, plan.cgroup_kill, plan.cgroup_events};
+  if (const Errno error = close_all_but(kept, sizeof kept / sizeof *kept); error) return error;
   if (const Errno error = block_signals(); error) return error;
   if (const Errno error = drop_capabilities(0); error) return error;
-  if (const Errno error = load_filter(block.bytes(plan.filter.at, plan.filter.size)); error) return error;
-  pollfd end{client, POLLIN, 0};
-  while (sys::ppoll(&end, 1, nullptr) <= 0) {
+  const Filter filter = block.plan().filter;
+  if (const Errno error = load_filter(block.bytes(filter.at, filter.size)); error) return error;
+  pollfd fds[2] = {{plan.client, POLLIN, 0}, {plan.cgroup_events, POLLPRI, 0}};
+  for (;;) {
+    char text[64];  // a poll tells of changes since the last read
+    const long size = sys::pread(plan.cgroup_events, text, sizeof text, 0);
+    const std::string_view events(text, size > 0 ? static_cast<std::size_t>(size) : 0);
+    if (fds[1].revents && events.find("populated 0") != std::string_view::npos)
+      sys::pidfd_send_signal(plan.client, SIGCONT);
+    if (size < 0) fds[1].fd = -1;  // the group is gone
+    const long ready = sys::ppoll(fds, 2, nullptr);
+    if (ready > 0 && fds[0].revents) break;
   }
-  sys::write(cgroup_kill, "1", 1);
+  sys::write(plan.cgroup_kill, "1", 1);
   sys::exit_group(0);
 }
 

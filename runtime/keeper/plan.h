@@ -61,8 +61,9 @@ struct Mind {
 };
 
 struct Watch {
-  std::int32_t client = -1;       // pidfd of the client
-  std::int32_t cgroup_kill = -1;  // of the group of the one process tree
+  std::int32_t client = -1;         // pidfd of the client
+  std::int32_t cgroup_kill = -1;    // of the group of the one process tree
+  std::int32_t cgroup_events = -1;  // of the same
 };
 
 struct Plan {

@@ -51,6 +51,9 @@ inline std::string masked(const std::string& confinement) {
   std::string text;
   for (std::string line : lines(confinement)) {
     std::erase(line, '\r');
+    for (const char* key : {"pid=", "sid=", "pgrp="})  // an exec's: 1 is checked elsewhere
+      if (line.starts_with(key) && !line.ends_with("=1")) line = key;
+    if (line.starts_with("cgroup=0::/exec-")) line = "cgroup=0::/exec-<hex>";
     for (const char* key : {"hostname=", "env=HOSTNAME="})
       if (line.starts_with(key)) line = cat(key, "<id>");
     if (line.starts_with("uid_map=") || line.starts_with("gid_map=")) line = line.substr(0, line.find_first_of(" \t"));

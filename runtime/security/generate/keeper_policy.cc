@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <seccomp.h>
+#include <signal.h>
 
 #include <cerrno>
 #include <optional>
@@ -39,7 +40,7 @@ const Row kKeeper[] = {
     {"exit_group"},
 };
 
-const Row kWatcher[] = {{"ppoll"}, {"write"}, {"exit_group"}};
+const Row kWatcher[] = {{"ppoll"}, {"pread64"}, {"write"}, {"pidfd_send_signal", argument(1, SIGCONT)}, {"exit_group"}};
 
 #ifdef CONVOX_FAULTS
 const Row kFaults[] = {{"getpid"}, {"write"}, {"kill"}, {"ppoll"}};  // base/faults.h

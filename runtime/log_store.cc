@@ -225,6 +225,12 @@ Result<> append(LogTail& tail, Kind kind, std::string_view bytes) {
   return ok();
 }
 
+void note_in_log(const std::string& root, const std::string& app, const std::string& id, std::string_view line) {
+  const auto logs = open_log_directory(root, app, id);
+  if (!logs) return;
+  if (auto tail = open_log_tail(logs->get())) (void)append(*tail, log::Kind::kSystem, line);
+}
+
 Result<std::size_t> sweep_logs(const std::string& root, const std::string& app,
                                const std::function<bool(const std::string& id)>& lives, std::uint64_t most_bytes) {
   struct Log {

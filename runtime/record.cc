@@ -1,11 +1,15 @@
 #include "runtime/record.h"
 
+#include <errno.h>
+
+#include "runtime/base/fs.h"
 #include "runtime/base/json.h"
 
 namespace convox::runtime {
 namespace {
 
 constexpr int kVersion = 1;
+constexpr std::size_t kLargestRecord = 1 << 20;
 constexpr Phase kPhases[] = {Phase::kCreating, Phase::kRunning, Phase::kWaiting, Phase::kStopped};
 
 void member(json::Writer& writer, const char* key, std::string_view text) {
@@ -134,6 +138,14 @@ Result<Record> parse_record(std::string_view source) {
       return record;
     }
   return invalid(cat("state.json: unknown phase \"", phase, "\""));
+}
+
+Result<std::optional<Record>> read_record(int directory) {
+  auto text = fs::read_once(directory, kRecordName);  // `ps` reads a thousand of them
+  if (!text && text.error().kind == Error::Kind::kInvalid) text = fs::read(directory, kRecordName, kLargestRecord);
+  if (!text && text.error().code == ENOENT) return std::optional<Record>();
+  if (!text) return std::move(text).error();
+  return std::optional<Record>(TRY(parse_record(*text)));
 }
 
 }  // namespace convox::runtime

@@ -4,6 +4,7 @@
 #include "cli/app/app_store.h"
 #include "cli/app/in_use.h"
 #include "cli/app_output.h"
+#include "cli/containers_view.h"
 #include "cli/output.h"
 #include "cli/table.h"
 
@@ -54,6 +55,14 @@ Result<int> info(const Invocation& invocation) {
   return 0;
 }
 
+// What is kept of its processes lies beside it, not in it.
+Result<> remove_finished(const Invocation& invocation, const std::string& app) {
+  const Containers containers = TRY(open_containers(invocation));
+  for (const runtime::Listed& one : TRY(containers.all()))
+    if (one.record.app == app && !one.live) TRY(containers.records.remove_kept(one.record.id));
+  return ok();
+}
+
 Result<int> remove(const Invocation& invocation) {
   const std::string& name = invocation.arguments[0];
   const app::AppStore store(invocation.globals.root);
@@ -63,6 +72,7 @@ Result<int> remove(const Invocation& invocation) {
     return invalid(cat("app ", name, " has running processes: ", app::join(running, ", "))).advise("end them first");
   const Progress progress;
   TRY(progress.begin(cat("Deleting ", name)));
+  TRY(remove_finished(invocation, name));
   TRY(store.remove(name));
   TRY(progress.done());
   return 0;
@@ -98,9 +108,9 @@ const Command kAppsDelete = {
     .arguments = "<app>",
     .summary = "delete an app",
     .description =
-        "Deletes its releases, builds and environment, and the data in its volumes, as Convox does. It is refused "
-        "while "
-        "a process of the app runs. Images stay in the store.",
+        "Deletes its releases, builds and environment, the data in its volumes, its logs and its finished processes. "
+        "It "
+        "is refused while a process of the app runs. Images stay in the store.",
     .minimum = 1,
     .maximum = 1,
     .run = remove,

@@ -318,3 +318,14 @@ Test(detach, a_killed_keeper_counts_as_a_failure) {
   remove_kept(app);
   EXPECT_ONLY_LOGS_LEFT(app);
 }
+
+Test(detach, an_app_is_deleted_with_what_is_left_of_its_processes) {
+  REQUIRE(kNeeds);
+  App app;
+  const std::string id = detached(app, {"web", "sleep 60"});
+  EXPECT_STATUS(app.convox({"apps", "delete", "app"}), 1);
+  EXPECT_STATUS(app.convox({"ps", "stop", id}), 0);
+  EXPECT_STATUS(app.convox({"apps", "delete", "app"}), 0);
+  EXPECT_TEXT(record(app, id), "");
+  EXPECT_TEXT(log_of(app, id), "");
+}

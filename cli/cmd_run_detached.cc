@@ -14,6 +14,7 @@
 #include "cli/times.h"
 #include "runtime/detach.h"
 #include "runtime/ending.h"
+#include "runtime/retention.h"
 #include "runtime/signals.h"
 
 namespace convox::cli {
@@ -78,6 +79,10 @@ Result<int> run_detached(const Invocation& invocation, const runtime::Containers
   const runtime::SignalWatch signals = TRY(runtime::SignalWatch::start());
   const auto reaped = TRY(containers.reap(host.cgroups), "looking for what a killed convox left");
   if (reaped.error) warn(reaped.error->text);
+  // What cannot be swept now must not keep anybody from running anything.
+  if (reaped.count > 0)
+    if (const auto swept = runtime::sweep_app(containers, run.config.app, now() / kSecond); !swept)
+      warn(swept.error().text);
   const std::string& service = run.config.service;
   const std::vector<std::string> command(invocation.arguments.begin() + 1, invocation.arguments.end());
   const Progress progress(invocation.flag("id") ? Progress::Where::kError : Progress::Where::kOutput);

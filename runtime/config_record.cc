@@ -94,7 +94,7 @@ class Writer {
         part);
     json_.EndObject();
   }
-  void value(const std::string& text) { json::write(json_, text); }
+  void value(const std::string& text) { json::write_bytes(json_, text); }
   void value(bool yes) { json_.Bool(yes); }
   void value(std::uint64_t number) { json_.Uint64(number); }
   template <class Item>
@@ -132,8 +132,9 @@ class Reader {
         into);
   }
   void value(const json::Value& from, std::string& into) {
-    if (!from.IsString()) return fail(at_);
-    into.assign(from.GetString(), from.GetStringLength());
+    auto bytes = json::bytes(from);
+    if (!bytes) return fail(at_);
+    into = std::move(*bytes);
   }
   void value(const json::Value& from, bool& into) {
     if (!from.IsBool()) return fail(at_);

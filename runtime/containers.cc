@@ -10,53 +10,22 @@
 #include <chrono>
 
 #include "cgroups/cgroup.h"
+#include "runtime/base/first_error.h"
 #include "runtime/base/fs.h"
 #include "runtime/config_record.h"
 #include "runtime/ending.h"
 #include "runtime/exec_group.h"
 #include "runtime/host.h"
 #include "runtime/host_ids.h"
+#include "runtime/log_store.h"
 
 namespace convox::runtime {
 namespace {
 
 constexpr std::chrono::milliseconds kDeath{10'000};  // for processes that were sent SIGKILL, busy disks included
-constexpr std::size_t kLargestRecord = 1 << 20;
-constexpr const char* kRecordName = "state.json";
+constexpr std::size_t kLargestConfig = 1 << 20;
 constexpr const char* kConfigName = "config.json";
 constexpr const char* kStopName = "stop";
-
-// Keeps the first error and lets the rest of an undo go on.
-class FirstError {
- public:
-  void operator()(Result<> result) {
-    if (!result && !first_) first_ = std::move(result).error();
-  }
-  Result<> result() && {
-    if (first_) return std::move(*first_);
-    return ok();
-  }
-
- private:
-  std::optional<Error> first_;
-};
-
-// Nothing if there is none: it is not written yet, or gone.
-Result<std::optional<Record>> read_record(int directory) {
-  auto text = fs::read_once(directory, kRecordName);  // `ps` reads a thousand of them
-  if (!text && text.error().kind == Error::Kind::kInvalid) text = fs::read(directory, kRecordName, kLargestRecord);
-  if (!text && text.error().code == ENOENT) return std::optional<Record>();
-  if (!text) return std::move(text).error();
-  return std::optional<Record>(TRY(parse_record(*text)));
-}
-
-void show(const Containers::See& see, const std::string& id, Result<std::optional<Record>> record,
-          Containers::Place place) {
-  if (!record)
-    see(id, std::move(record).error(), place);
-  else if (*record)
-    see(id, std::move(**record), place);
-}
 
 Result<> dispose_cgroup(const std::string& id, const cgroups::Hierarchy& hierarchy) {
   auto group = cgroups::Cgroup::open(hierarchy, cat("convox/", id));
@@ -144,7 +113,7 @@ Result<UniqueFd> Containers::directory(const std::string& id) const {
 
 Result<ContainerConfig> Containers::config(const std::string& id) const {
   const UniqueFd own = TRY(directory(id));
-  const std::string text = TRY(fs::read(own.get(), kConfigName, kLargestRecord));
+  const std::string text = TRY(fs::read(own.get(), kConfigName, kLargestConfig));
   return parse_config(text);
 }
 
@@ -220,13 +189,19 @@ Result<> Containers::note_end(Record& record) const {
   const UniqueFd own = TRY(storage(record.id));
   const auto exit = TRY(read_exit(own.get()));
   note_ending(record, exit);
-  if (!exit && record.boot_id != TRY(read_boot_id())) record.why = "host rebooted";
+  if (exit) return ok();  // and the keeper has said so in the log
+  if (record.boot_id != TRY(read_boot_id())) record.why = "host rebooted";
+  note_in_log(store_.path(), record.app, record.id, cat("ended, and nobody knows how: ", record.why));
   return ok();
 }
 
 Result<> Containers::settle(Record& record) const {
   TRY(note_end(record), "container ", record.id);
   return keep_storage(record.id, record);
+}
+
+bool Containers::exists(const std::string& id) const {
+  return sys::faccessat2(containers_.get(), id.c_str(), F_OK, 0) == 0;
 }
 
 Result<> Containers::request_stop(const std::string& id) const {
@@ -286,132 +261,6 @@ Result<std::optional<Record>> Containers::kept_record(const std::string& id) con
   if (!own && own.error().code == ENOENT) return std::optional<Record>();
   if (!own) return own.error();
   return read_record(own->get());
-}
-
-// The last record of a container whose files are to stay, or nothing. Its own record may be torn, foreign or missing:
-// everything it owns has its name. Only whether its files are to be kept is for a record to say, and that one lies with
-// them. One that never ran has nothing to keep.
-Result<std::optional<Record>> Containers::left_by(const Claim& claim) const {
-  const auto own = read_record(claim.directory.get());
-  auto kept = TRY(kept_record(claim.id));
-  if (!kept) return kept;
-  if (own && *own) {
-    if ((*own)->phase == Phase::kCreating && (*own)->restarts == 0) return std::optional<Record>();
-    kept = **own;
-  }
-  if (kept->remove) return std::optional<Record>();
-  if (kept->phase == Phase::kStopped) return kept;
-  if (kept->detached && kept->phase != Phase::kWaiting) TRY(note_end(*kept));
-  if (!kept->detached) kept->status = kUnknownStatus;
-  kept->phase = Phase::kStopped;
-  return kept;
-}
-
-Result<Containers::Reaped> Containers::reap(const cgroups::Hierarchy& hierarchy) const {
-  return survey(hierarchy, nullptr);
-}
-
-Result<> Containers::reap(const std::string& id, const cgroups::Hierarchy& hierarchy) const {
-  const auto claim = TRY(try_claim(id), "container ", id);
-  return claim ? dispose_of_left(*claim, hierarchy) : ok();
-}
-
-Result<Containers::Reaped> Containers::survey(const cgroups::Hierarchy& hierarchy, const See& see) const {
-  Reaped reaped;
-  FirstError note;
-  std::vector<std::string> present;  // those that keep their run directory
-  const UniqueFd execs = TRY(exec_groups());
-  note(end_abandoned(execs.get(), hierarchy));
-  for (const std::string& id : TRY(fs::list(containers_.get()))) {
-    UniqueFd held;
-    auto claim = try_claim(id, held);
-    if (claim && !*claim) {  // its supervisor lives, or it is gone
-      if (held) present.push_back(id);
-      if (held && see) show(see, id, read_record(held.get()), Place::kHeld);
-      continue;
-    }
-    Result<> disposed = claim ? dispose_of_left(**claim, hierarchy) : Result<>(std::move(claim).error());
-    reaped.count += disposed.has_value();
-    if (!disposed) present.push_back(id);
-    note(std::move(disposed));
-  }
-  if (see) TRY(each_kept(present, see));
-  if (auto result = std::move(note).result(); !result) reaped.error = std::move(result).error();
-  return reaped;
-}
-
-Result<> Containers::dispose_of_left(const Claim& claim, const cgroups::Hierarchy& hierarchy) const {
-  const auto kept = TRY(left_by(claim), "container ", claim.id);
-  return dispose(claim, hierarchy, kept ? &*kept : nullptr);
-}
-
-Result<Containers::Reaped> Containers::sweep_storage(bool kept) const {
-  const UniqueFd storage = TRY(store_.containers());
-  Reaped swept;
-  FirstError note;
-  const auto has_record = [&](const std::string& id) {
-    return sys::faccessat2(containers_.get(), id.c_str(), F_OK, 0) == 0;
-  };
-  for (const std::string& id : TRY(fs::list(storage.get()))) {
-    if (has_record(id)) continue;  // it is there from before the storage until after it
-    auto own = fs::open_beneath(storage.get(), id, O_RDONLY | O_DIRECTORY);
-    if (!own) continue;                                           // gone since
-    if (sys::flock(own->get(), LOCK_EX | LOCK_NB) < 0) continue;  // in use, by one with another run directory
-    if (has_record(id)) continue;
-    if (!kept && sys::faccessat2(own->get(), kRecordName, F_OK, 0) == 0) continue;
-    Result<> removed = fs::remove_tree(storage.get(), id);
-    swept.count += removed.has_value();
-    note(std::move(removed));
-  }
-  if (auto result = std::move(note).result(); !result) swept.error = std::move(result).error();
-  return swept;
-}
-
-Result<> Containers::each(const See& see) const {
-  const std::vector<std::string> running = TRY(fs::list(containers_.get()));
-  for (const std::string& id : running) {
-    const auto own = directory(id);
-    if (!own) {
-      if (own.error().code != ENOENT) see(id, own.error(), Place::kLeft);
-      continue;  // gone since
-    }
-    const bool held = sys::flock(own->get(), LOCK_SH | LOCK_NB) == -EWOULDBLOCK;
-    show(see, id, read_record(own->get()), held ? Place::kHeld : Place::kLeft);
-  }
-  return each_kept(running, see);
-}
-
-Result<> Containers::each_kept(const std::vector<std::string>& not_these, const See& see) const {
-  const UniqueFd all = TRY(store_.containers());
-  for (const std::string& id : TRY(fs::list(all.get())))
-    if (!std::binary_search(not_these.begin(), not_these.end(), id)) show(see, id, kept_record(id), Place::kKept);
-  return ok();
-}
-
-Result<bool> Containers::remove_kept(const std::string& id) const {
-  const UniqueFd all = TRY(store_.containers());
-  const auto own = storage(id);
-  if (!own && own.error().code == ENOENT) return false;
-  if (!own) return own.error();
-  if (sys::flock(own->get(), LOCK_EX | LOCK_NB) < 0) return false;
-  if (sys::faccessat2(containers_.get(), id.c_str(), F_OK, 0) == 0) return false;
-  TRY(fs::remove_tree(all.get(), id), "removing container ", id);
-  return true;
-}
-
-Result<std::vector<Record>> Containers::list() const {
-  std::vector<Record> records;
-  const UniqueFd storage = TRY(store_.containers());
-  for (const UniqueFd* place : {&containers_, &storage})
-    for (const std::string& id : TRY(fs::list(place->get()))) {
-      auto directory = fs::open_beneath(place->get(), id, O_RDONLY | O_DIRECTORY);
-      if (!directory && directory.error().code == ENOENT) continue;  // gone since
-      if (!directory) return std::move(directory).error().under(cat("container ", id));
-      auto record = read_record(directory->get());
-      if (!record) return std::move(record).error().under(cat("container ", id));
-      if (*record) records.push_back(std::move(**record));
-    }
-  return records;
 }
 
 }  // namespace convox::runtime

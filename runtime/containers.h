@@ -84,6 +84,9 @@ class Containers {
   // Makes the record of one that no run directory knows, since the host was rebooted, say that it has stopped.
   [[nodiscard]] Result<> settle(Record& record) const;
 
+  // Has it a run directory? It has from before its first file, and its log, until after its end.
+  [[nodiscard]] bool exists(const std::string& id) const;
+
   // Somebody wants it to stop for good; whoever would start it again asks first.
   [[nodiscard]] Result<> request_stop(const std::string& id) const;
   [[nodiscard]] bool stop_requested(const Claim& claim) const;

@@ -264,13 +264,6 @@ Result<> start_and_mind(Detached& what, int parent, int ready, int signals) {
   return become_minder(what, &keeper.pidfd, 0ns);
 }
 
-// A line of ours in the log of the container. The log may be what is broken: then there is no line.
-void log_line(const Detached& what, log::Kind kind, std::string_view text) {
-  const auto logs = open_log_directory(what.containers.store().path(), what.record.app, what.record.id);
-  if (!logs) return;
-  if (auto tail = open_log_tail(logs->get())) (void)append(*tail, kind, text);
-}
-
 // Returns only if it could not be started.
 Error start_again(Detached& what, int signals) {
   what.record.started = seconds_now();
@@ -286,7 +279,7 @@ void note_failed_start(Record& record, const Error& error) {
   record.status = kFailedStart;
   record.signal = 0;
   record.finished = seconds_now();
-  record.why = cat("could not be started: ", error.text);
+  record.why = cat("could not be started again: ", error.text);
 }
 
 // The back-off, asleep. Returns only on failure.
@@ -297,7 +290,8 @@ Result<> wait_for_next(Detached& what, std::chrono::milliseconds delay) {
   record.phase = Phase::kWaiting;
   TRY(what.containers.end_round(what.claim, what.host.cgroups));
   TRY(what.containers.write(what.claim, record));
-  log_line(what, log::Kind::kSystem, cat("restart ", record.restarts, " in ", delay.count(), " ms"));
+  note_in_log(what.containers.store().path(), record.app, record.id,
+              cat("restart ", record.restarts, " in ", delay.count(), " ms"));
   return become_minder(what, nullptr, delay);
 }
 
@@ -315,12 +309,13 @@ Result<int> after_end(const Containers& containers, const Host& host, const Clai
   Detached what{containers, host, claim, std::move(config), std::move(last)};
   Record& record = what.record;
   record.minder = static_cast<int>(sys::getpid());
-  if (record.phase == Phase::kWaiting && !containers.stop_requested(claim))
-    note_failed_start(record, start_again(what, signals));
-  else if (record.phase != Phase::kWaiting)
+  if (record.phase != Phase::kWaiting) {
     TRY(containers.note_end(record));
+  } else if (!containers.stop_requested(claim)) {
+    note_failed_start(record, start_again(what, signals));
+    note_in_log(containers.store().path(), record.app, record.id, record.why);
+  }
   record.phase = Phase::kStopped;
-  if (!record.why.empty()) log_line(what, log::Kind::kSystem, record.why);
   if (!containers.stop_requested(claim))
     if (const auto delay = restart_after(record)) TRY(wait_for_next(what, *delay));
   TRY(containers.dispose(claim, host.cgroups, record.remove ? nullptr : &record));

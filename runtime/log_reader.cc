@@ -89,6 +89,7 @@ Result<bool> LogReader::find_origin(Process& process, bool may_grow) {
   const std::string id = process.origin.id;
   auto text = fs::read(logs_.get(), cat(id, "/", kOriginName), kLargestOrigin);
   if (!text && text.error().code == ENOENT && may_grow) return false;
+  if (!text && text.error().code != ENOENT) return std::move(text).error();
   auto origin = text ? parse_origin(*text) : std::move(text).error();
   // What it wrote is worth more than its name.
   if (origin)

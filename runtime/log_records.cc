@@ -27,9 +27,10 @@ std::uint64_t number_of(std::string_view name) {
   return error == std::errc() && std::string_view(behind, end) == kEnd ? number : 0;
 }
 
+// False: the file ends before it.
 template <class Head>
-bool read_head(int file, std::uint64_t at, Head& head) {
-  return sys::pread(file, &head, sizeof head, static_cast<long>(at)) == sizeof head;
+Result<bool> read_head(int file, std::uint64_t at, Head& head) {
+  return TRY(check(sys::pread(file, &head, sizeof head, static_cast<long>(at)), "read", "a log")) == sizeof head;
 }
 
 bool is_sound(const log::SegmentHead& head) {
@@ -61,8 +62,9 @@ std::uint64_t LogRecords::first_since(const std::vector<std::uint64_t>& list) co
   for (auto segment = list.rbegin(); segment != list.rend() && since_ > 0; ++segment) {
     const auto file = fs::open_beneath(logs_, path(*segment), O_RDONLY);
     log::RecordHead first;
-    if (file && read_head(file->get(), sizeof(log::SegmentHead), first) && is_sound(first) && first.time < since_)
-      return *segment;
+    if (!file) break;  // from the beginning, then: whoever reads it learns why
+    const auto begun = read_head(file->get(), sizeof(log::SegmentHead), first);
+    if (begun && *begun && is_sound(first) && first.time < since_) return *segment;
   }
   return list.front();
 }
@@ -73,7 +75,7 @@ Result<bool> LogRecords::open(std::uint64_t segment) {
   if (!file && file.error().code == ENOENT) return false;
   if (!file) return std::move(file).error();
   log::SegmentHead head;
-  if (!read_head(file->get(), 0, head)) return false;
+  if (!TRY(read_head(file->get(), 0, head), path(segment))) return false;
   const std::uint64_t read = written_ + at_ + begin_ - sizeof head;
   if (!is_sound(head))
     loss_ = cat("segment ", segment, " of the log is damaged and left out");

@@ -140,9 +140,7 @@ std::string print(const Origin& origin) {
   member("service", origin.service);
   member("release", origin.release);
   writer.Key("command");
-  writer.StartArray();
-  for (const std::string& word : origin.command) json::write(writer, word);
-  writer.EndArray();
+  json::write_bytes(writer, origin.command);
   writer.Key("started");
   writer.Int64(origin.started);
   writer.EndObject();
@@ -159,7 +157,7 @@ Result<Origin> parse_origin(std::string_view text) {
                                     {"service", &Origin::service},
                                     {"release", &Origin::release}})
     origin.*member = TRY(json::string(document, key)).value_or("");
-  origin.command = TRY(json::strings(document, "command"));
+  origin.command = TRY(json::bytes_list(document, "command"));
   origin.started = TRY(json::integer(document, "started")).value_or(0);
   return origin;
 }
@@ -227,8 +225,14 @@ Result<> append(LogTail& tail, Kind kind, std::string_view bytes) {
   return ok();
 }
 
-Result<std::size_t> sweep_logs(const std::string& root, const std::string& app, const std::vector<std::string>& live,
-                               std::uint64_t most_bytes) {
+void note_in_log(const std::string& root, const std::string& app, const std::string& id, std::string_view line) {
+  const auto logs = open_log_directory(root, app, id);
+  if (!logs) return;
+  if (auto tail = open_log_tail(logs->get())) (void)append(*tail, log::Kind::kSystem, line);
+}
+
+Result<std::size_t> sweep_logs(const std::string& root, const std::string& app,
+                               const std::function<bool(const std::string& id)>& lives, std::uint64_t most_bytes) {
   struct Log {
     std::string id;
     std::uint64_t size = 0;
@@ -249,8 +253,9 @@ Result<std::size_t> sweep_logs(const std::string& root, const std::string& app, 
       log.size += static_cast<std::uint64_t>(st.st_size);
       log.last = std::max(log.last, std::int64_t{st.st_mtim.tv_sec});
     }
+    if (lives(id)) continue;
     total += log.size;
-    if (std::ranges::find(live, id) == live.end()) finished.push_back(std::move(log));
+    finished.push_back(std::move(log));
   }
   std::ranges::sort(finished, {}, [](const Log& log) { return std::pair(log.last, log.id); });
   std::size_t removed = 0;

@@ -7,6 +7,7 @@
 // first. Read next: log_reader.h.
 #pragma once
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -47,8 +48,13 @@ Result<LogTail> open_log_tail(int directory);
 // Appends one record, at the time of now.
 Result<> append(LogTail& tail, log::Kind kind, std::string_view bytes);
 
-// Removes the oldest logs of `app` whose container is not in `live` until at most `most_bytes` are left. How many.
-Result<std::size_t> sweep_logs(const std::string& root, const std::string& app, const std::vector<std::string>& live,
-                               std::uint64_t most_bytes);
+// A line of ours in the log of a container that nobody holds, or that we do. What cannot be written is left out: the
+// log may be the very thing that is broken.
+void note_in_log(const std::string& root, const std::string& app, const std::string& id, std::string_view line);
+
+// Removes the oldest logs of `app` whose container does not live until those that are left of such have at most
+// `most_bytes`. `lives` is asked after they were listed: so one that is just being started keeps its log. How many.
+Result<std::size_t> sweep_logs(const std::string& root, const std::string& app,
+                               const std::function<bool(const std::string& id)>& lives, std::uint64_t most_bytes);
 
 }  // namespace convox::runtime

@@ -1,11 +1,15 @@
 #include "runtime/record.h"
 
+#include <errno.h>
+
+#include "runtime/base/fs.h"
 #include "runtime/base/json.h"
 
 namespace convox::runtime {
 namespace {
 
 constexpr int kVersion = 1;
+constexpr std::size_t kLargestRecord = 1 << 20;
 constexpr Phase kPhases[] = {Phase::kCreating, Phase::kRunning, Phase::kWaiting, Phase::kStopped};
 
 void member(json::Writer& writer, const char* key, std::string_view text) {
@@ -67,7 +71,8 @@ std::string print(const Record& record) {
   member(writer, "app", record.app);
   member(writer, "service", record.service);
   member(writer, "release", record.release);
-  member(writer, "command", record.command);
+  writer.Key("command");
+  json::write_bytes(writer, record.command);
   member(writer, "phase", name(record.phase));
   member(writer, "boot_id", record.boot_id);
   member(writer, "pid", std::int64_t{record.pid});
@@ -103,7 +108,7 @@ Result<Record> parse_record(std::string_view source) {
   record.app = TRY(text(document, "app"));
   record.service = TRY(text(document, "service"));
   record.release = TRY(text(document, "release"));
-  record.command = TRY(json::strings(document, "command"));
+  record.command = TRY(json::bytes_list(document, "command"));
   record.boot_id = TRY(text(document, "boot_id"));
   record.cgroup = TRY(text(document, "cgroup"));
   record.layers = TRY(json::strings(document, "layers"));
@@ -133,6 +138,14 @@ Result<Record> parse_record(std::string_view source) {
       return record;
     }
   return invalid(cat("state.json: unknown phase \"", phase, "\""));
+}
+
+Result<std::optional<Record>> read_record(int directory) {
+  auto text = fs::read_once(directory, kRecordName);  // `ps` reads a thousand of them
+  if (!text && text.error().kind == Error::Kind::kInvalid) text = fs::read(directory, kRecordName, kLargestRecord);
+  if (!text && text.error().code == ENOENT) return std::optional<Record>();
+  if (!text) return std::move(text).error();
+  return std::optional<Record>(TRY(parse_record(*text)));
 }
 
 }  // namespace convox::runtime

@@ -4,6 +4,7 @@
 // whoever finds it after a kill -9 can undo it all. Replaced as a whole by rename, never changed in place.
 #pragma once
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -53,5 +54,9 @@ struct Record {
 std::string print(const Record& record);
 Result<Record> parse_record(std::string_view text);
 std::string_view name(Phase phase);
+
+inline constexpr const char* kRecordName = "state.json";
+// Of the container whose directory this is. Nothing if there is none: it is not written yet, or gone.
+Result<std::optional<Record>> read_record(int directory);
 
 }  // namespace convox::runtime

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <map>
 
+#include "runtime/log_store.h"
+
 namespace convox::runtime {
 namespace {
 
@@ -30,6 +32,14 @@ void sweep_finished(const Containers& containers, std::vector<Listed>& all, std:
     const Result<bool> removed = containers.remove_kept(id);
     if (removed && *removed) std::erase_if(all, [&](const Listed& one) { return one.record.id == id; });
   }
+}
+
+Result<> sweep_app(const Containers& containers, const std::string& app, std::int64_t now) {
+  std::vector<Listed> all = TRY(list_containers(containers));
+  sweep_finished(containers, all, now);
+  TRY(sweep_logs(
+      containers.store().path(), app, [&](const std::string& id) { return containers.exists(id); }, kFinishedLogs));
+  return ok();
 }
 
 }  // namespace convox::runtime

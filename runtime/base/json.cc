@@ -1,8 +1,10 @@
 #include "runtime/base/json.h"
 
 #include <rapidjson/error/en.h>
+#include <rapidjson/memorystream.h>
 
 #include <algorithm>
+#include <charconv>
 #include <cstdint>
 #include <cstring>
 
@@ -11,6 +13,7 @@ namespace {
 
 constexpr unsigned kFlags = rapidjson::kParseIterativeFlag;
 constexpr int kDepth = 64;
+constexpr const char* kHex = "hex";
 
 // Eight bytes at a time: of every document that is read, most are ASCII.
 bool is_ascii(std::string_view text) {
@@ -21,6 +24,16 @@ bool is_ascii(std::string_view text) {
   }
   for (const char c : text) seen |= static_cast<unsigned char>(c);
   return (seen & 0x8080808080808080) == 0;
+}
+
+bool is_utf8(std::string_view text) {
+  rapidjson::MemoryStream stream(text.data(), text.size());
+  Buffer ignored;
+  bool valid = is_ascii(text);
+  if (!valid) do
+      valid = rapidjson::UTF8<>::Validate(stream, ignored);
+    while (valid && stream.Tell() < text.size());
+  return valid;
 }
 
 // Any order will do, so the cheapest: most names differ in length.
@@ -131,6 +144,53 @@ Result<const Value*> array(const Value& parent, const char* key) {
   const Value* value = find(parent, key);
   if (value && !value->IsArray()) return wrong(key, "a list");
   return value;
+}
+
+void write_bytes(Writer& writer, std::string_view bytes) {
+  if (is_utf8(bytes)) return write(writer, bytes);
+  constexpr std::string_view digits = "0123456789abcdef";
+  std::string hex;
+  for (const char byte : bytes) {
+    hex += digits[static_cast<unsigned char>(byte) >> 4];
+    hex += digits[static_cast<unsigned char>(byte) & 15];
+  }
+  writer.StartObject();
+  writer.Key(kHex);
+  write(writer, hex);
+  writer.EndObject();
+}
+
+std::optional<std::string> bytes(const Value& value) {
+  if (value.IsString()) return std::string(value.GetString(), value.GetStringLength());
+  if (!value.IsObject() || !value.HasMember(kHex) || !value[kHex].IsString()) return std::nullopt;
+  const std::string_view hex(value[kHex].GetString(), value[kHex].GetStringLength());
+  if (hex.size() % 2 != 0) return std::nullopt;
+  std::string made;
+  for (std::size_t i = 0; i < hex.size(); i += 2) {
+    unsigned byte = 0;
+    const auto [end, error] = std::from_chars(hex.data() + i, hex.data() + i + 2, byte, 16);
+    if (error != std::errc() || end != hex.data() + i + 2) return std::nullopt;
+    made += static_cast<char>(byte);
+  }
+  return made;
+}
+
+void write_bytes(Writer& writer, const std::vector<std::string>& list) {
+  writer.StartArray();
+  for (const std::string& item : list) write_bytes(writer, item);
+  writer.EndArray();
+}
+
+Result<std::vector<std::string>> bytes_list(const Value& owner, const char* key) {
+  std::vector<std::string> list;
+  const Value* items = TRY(array(owner, key));
+  if (!items) return list;
+  for (const Value& item : items->GetArray()) {
+    auto text = bytes(item);
+    if (!text) return wrong(key, "a list of strings");
+    list.push_back(std::move(*text));
+  }
+  return list;
 }
 
 }  // namespace convox::json

@@ -43,4 +43,12 @@ inline void write(Writer& writer, std::string_view text) {
   writer.String(text.data(), static_cast<rapidjson::SizeType>(text.size()));
 }
 
+// For text that need not be UTF-8, which JSON cannot hold: command lines and variables are bytes. What is UTF-8 is a
+// string, all else {"hex": "..."}.
+void write_bytes(Writer& writer, std::string_view bytes);
+void write_bytes(Writer& writer, const std::vector<std::string>& list);
+// What write_bytes wrote; nothing if it is neither.
+std::optional<std::string> bytes(const Value& value);
+Result<std::vector<std::string>> bytes_list(const Value& object, const char* key);  // absent: empty
+
 }  // namespace convox::json

@@ -34,7 +34,8 @@ Errno live(Block& block) noexcept {
   if (const long rc = sys::prctl(PR_SET_PDEATHSIG, 0); rc < 0) return Errno(rc);
   // Execve made us dumpable again; our unreadable executable protects us too.  ptrace(2)
   if (const long rc = sys::prctl(PR_SET_DUMPABLE, 0); rc < 0) return Errno(rc);
-  sys::prctl(PR_SET_NAME, reinterpret_cast<unsigned long>("convox-keeper"));  // else it would be called after the memory file
+  // Else it would be named after the number of the memory file.  prctl(2)
+  sys::prctl(PR_SET_NAME, reinterpret_cast<unsigned long>("convox-keeper"));
   if (const long rc = sys::chdir("/"); rc < 0) return Errno(rc);  // no file system is kept busy
   switch (block.plan().mode) {
     case Mode::kKeep:

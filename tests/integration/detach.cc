@@ -252,6 +252,7 @@ Test(detach, dies_with_its_keeper_and_the_next_command_says_so) {
   cr_expect(comes_true([&] { return !process_lives(payload); }));
   EXPECT_STATUS(app.convox({"run", "web", "true"}), 0);
   EXPECT_CONTAINS(record(app, id), "keeper killed");
+  EXPECT_CONTAINS(log_of(app, id), "nobody knows how: keeper killed");
   cr_expect(number(record(app, id), "status") == -1);
   remove_kept(app);
   EXPECT_ONLY_LOGS_LEFT(app);

@@ -368,13 +368,17 @@ Test(keeper, goes_on_when_the_payload_closes_its_outputs) {
 Test(keeper, ends_with_the_payload_though_somebody_else_never_stops_writing) {
   REQUIRE(Root);
   Sandbox box;
-  Kept kept(box, {.payload = [] {
-              if (fork() == 0)
-                for (;;) say(std::string(65536, 'x'), 2);
-              usleep(50'000);
-              say("said\n");
-              return 4;
-            }});
+  Kept kept(box, {.payload =
+                      [] {
+                        fcntl(2, F_SETPIPE_SZ, 1 << 20);  // refilled faster than it is emptied
+                        for (int writers = 0; writers < 4; ++writers)
+                          if (fork() == 0)
+                            for (;;) say(std::string(65536, 'x'), 2);
+                        usleep(50'000);
+                        say("said\n");
+                        return 4;
+                      },
+                  .most_segments = 1000});
   cr_assert(kept.ended_as_it_says());
   cr_assert(kept.exit().code == 4);
   EXPECT_TEXT(kept.output(Kind::kOutput), "said\n");

@@ -47,7 +47,11 @@ Test(minder, executes_its_program_when_the_keeper_has_ended_or_its_time_has_come
     plan.mind.claim = open(box.path().c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     plan.mind.program = open("/bin/sh", O_PATH | O_CLOEXEC);
     plan.mind.delay = delay;
-    become_keeper(plan, {"sh", "-c", cat("echo $A $(readlink /proc/$$/fd/", plan.mind.claim, ") >>", said), "x"},
+    become_keeper(plan,
+                  {"sh", "-c",
+                   cat("read kids </proc/$$/task/$$/children; echo $A$kids $(readlink /proc/$$/fd/", plan.mind.claim,
+                       ") >>", said),
+                   "x"},
                   {"A=b", "PATH=/bin"});
   };
   const auto ends = [](int pid, int milliseconds) {

@@ -15,7 +15,7 @@ ContainerConfig unusual() {
   config.app = "shop";
   config.service = "web";
   config.argv = {"sh", "-c", "echo \"$A\""};
-  config.env = {"A=\x01 \xc3\xa9"};
+  config.env = {"A=\x01 \xc3\xa9", "B=\xff\xfe"};
   config.directory = "/srv";
   config.user = "www:33";
   config.namespaces.network = false;

@@ -14,7 +14,7 @@ Test(container_record, reads_back_what_was_written) {
   record.app = "shop";
   record.service = "web";
   record.release = "RABCDEFGHIJ";
-  record.command = {"sh", "-c", "echo \"\x01\" \xc3\xa9"};
+  record.command = {"sh", "-c", "echo \"\x01\" \xc3\xa9", "\xff"};
   record.phase = Phase::kStopped;
   record.boot_id = "b";
   record.pid = 4711;
@@ -27,6 +27,14 @@ Test(container_record, reads_back_what_was_written) {
   cr_assert(read.has_value());
   expect_text(print(*read), print(record));
   cr_assert(read->pid == 4711 && read->status == 137 && read->keep && read->phase == Phase::kStopped);
+}
+
+Test(container_record, that_is_not_utf_8_is_an_error) {
+  const auto with_id = [&](const char* id) { return cat("{\"version\":1,\"phase\":\"running\",\"id\":\"", id, "\"}"); };
+  for (const char* fine : {"a", "\xc3\xa9", "\\u00e9", "\\ud83d\\ude00"})
+    cr_expect(parse_record(with_id(fine)), "%s", fine);
+  for (const char* bad : {"\xff", "\xc3", "\xed\xa0\x80", "\xc0\xaf", "\\ud800", "\\u0000"})
+    cr_expect(not parse_record(with_id(bad)), "%s", bad);
 }
 
 Test(container_record, torn_and_foreign_records_are_errors) {

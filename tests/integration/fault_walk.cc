@@ -213,7 +213,11 @@ class Walker {
 
   // On a terminal our messages follow it: of an undo that failed, for instance, which is not the payload's failure.
   std::string payload_output(const Ran& ran) const {
-    return form_->terminal ? ran.out.substr(0, std::min(ran.out.find("ERROR: "), ran.out.find("WARNING: "))) : ran.out;
+    if (!form_->terminal) return ran.out;
+    std::string text;
+    for (const std::string& line : lines(ran.out.substr(0, ran.out.find("ERROR: "))))
+      if (!line.starts_with("WARNING: ")) text += line + "\n";
+    return text;
   }
 
   // Standard output of a run that failed: nothing, or the whole of it if the payload had run; a part if it was killed
@@ -290,7 +294,7 @@ Test(fault_walk, ends_well_whatever_fails) {
     write_file(cat(logs, "/", form.name), log);
     points += (points_in(log).size() + form.step - 1) / form.step;
   }
-  cr_expect(points > 500, "the log of the calls holds %zu lines only", points);
+  cr_expect(points > 500 || getenv("CONVOX_FAULT_FORMS"), "the log of the calls holds %zu lines only", points);
 
   std::vector<Program> workers = start_workers(kWorkers, {logs}, kLongestWalk);
   cr_assert(workers.size() == kWorkers);

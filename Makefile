@@ -155,7 +155,7 @@ $(BUILD)/tests/support/testbox.o $(BUILD)/tests/support/flood.o: test_flags := $
 $(BUILD)/tests/testbox $(BUILD)/tests/flood: $(BUILD)/tests/%: $(BUILD)/tests/support/%.o
 	$(Q)$(CXX) -static $^ -o $@
 
-.PHONY: programs-for-tests faults-build unit-tests test test-unit test-integration test-vm compare-unpack census log-flood bench bench-ps
+.PHONY: programs-for-tests faults-build unit-tests test test-unit test-integration test-vm compare-unpack scale census log-flood bench bench-ps
 programs-for-tests: all faults-build $(integration_tests) $(BUILD)/tests/testbox $(BUILD)/tests/flood
 faults-build:
 	+$(Q)$(submake) MODE=faults all
@@ -176,6 +176,8 @@ test-vm: programs-for-tests ## the same, in a VM with every cgroup v2 controller
 	$(Q)scripts/run-tests $(BUILD) integration-in-vm
 compare-unpack: $(BUILD)/convox-image ## our unpacking of a Debian against umoci's (minutes, and the network)
 	$(Q)scripts/compare-unpack $<
+scale: all ## run a thousand detached containers at once
+	$(Q)scripts/scale $(BUILD)
 census: all $(BUILD)/tests/integration/census $(BUILD)/tests/testbox ## run 1,500 containers and compare what is there before and after
 	$(Q)scripts/census-runs $(BUILD)
 log-flood: all $(BUILD)/tests/flood ## 100 million lines through rotation and 20 kills: does a follower see each once?

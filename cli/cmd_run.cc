@@ -21,6 +21,13 @@
 namespace convox::cli {
 namespace {
 
+// --explain of a detached start: who performs it, and what becomes of that process.
+constexpr std::string_view kThenTheKeeper = R"(
+With --detach all of this is done by a launcher, a fork of convox in the cgroup convox/@keepers. At last, on the host:
+      become the keeper: drop all capabilities but KILL, load its own filter, say that it runs
+      only a parent can wait for the container's first process, and execve keeps the children.  execveat(2)
+)";
+
 using Clock = std::chrono::steady_clock;
 
 Result<app::RunSource> find_source(const Invocation& invocation) {
@@ -130,7 +137,9 @@ Result<int> explain_run(const Invocation& invocation, const app::RunSource& sour
   run.config.id = "<id>";
   name_host(run.config);
   const runtime::LaunchPlan plan = TRY(make_plan(run.config, host, -1));
-  TRY(print(explain(plan, cat("convox run ", shell_quoted(invocation.arguments)), source.needs_import)));
+  std::string text = explain(plan, cat("convox run ", shell_quoted(invocation.arguments)), source.needs_import);
+  if (invocation.flag("detach")) text += kThenTheKeeper;
+  TRY(print(text));
   return 0;
 }
 

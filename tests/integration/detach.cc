@@ -1,5 +1,6 @@
 // Does a detached container go on without the command that started it, and does whoever comes later know all about it?
 #include <dirent.h>
+#include <errno.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <time.h>
@@ -315,6 +316,39 @@ Test(detach, a_killed_keeper_counts_as_a_failure) {
     return now.find("\"running\"") != std::string::npos && number(now, "pid") != first;
   }));
   EXPECT_STATUS(app.convox({"ps", "stop", id}), 0);
+  remove_kept(app);
+  EXPECT_ONLY_LOGS_LEFT(app);
+}
+
+// A reboot takes every process, every cgroup and the run directory away, and leaves the storage.
+Test(detach, after_a_reboot_is_shown_as_it_ended_or_as_unknown) {
+  REQUIRE(kNeeds);
+  App app;
+  const std::string finished = app.convox({"run", "--detach", "--wait", "web", "exit 6"}).err.substr(9, 12);
+  const std::string ended_unseen = detached(app, {"web", "exit 7"});  // its keeper wrote how, and nobody read it yet
+  const std::string running = detached(app, {"web", "sleep 60"});
+  cr_assert(comes_true([&] { return not process_lives(number(record(app, ended_unseen), "holder")); }));
+  const std::string before = record(app, running);
+  cr_assert(kill(static_cast<pid_t>(number(before, "holder")), SIGKILL) == 0);
+  cr_assert(comes_true([&] { return not process_lives(number(before, "pid")); }));
+  for (const std::string& id : {ended_unseen, running}) {
+    app.run({"/bin/rm", "-r", app.state() + "/c/" + id});
+    comes_true([&] { return rmdir((cgroup2_mount() + "/convox/" + id).c_str()) == 0 || errno == ENOENT; });
+  }
+  app.run({"/bin/sh", "-c", "rm \"$0\"/ids/*", app.state()});
+  const std::string path = app.lib() + "/containers/" + running + "/state.json";
+  std::string text = read_file(path);
+  const std::size_t boot = text.find("\"boot_id\":\"") + 11;
+  write_file(path, text.replace(boot, 8, "00000000"));
+
+  const Ran shown = app.convox({"ps", "--all", "--format", "{{.ID}} {{.Status}}"});
+  EXPECT_STATUS(shown, 0);
+  for (const std::string& line : {finished + " failed", ended_unseen + " failed", running + " unknown"})
+    EXPECT_CONTAINS(shown.out, line);
+  cr_expect(number(record(app, finished), "status") == 6);
+  cr_expect(number(record(app, ended_unseen), "status") == 7);
+  EXPECT_CONTAINS(record(app, running), "host rebooted");
+  EXPECT_CONTAINS(log_of(app, running), "host rebooted");
   remove_kept(app);
   EXPECT_ONLY_LOGS_LEFT(app);
 }

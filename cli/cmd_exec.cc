@@ -46,13 +46,13 @@ class ExecCommand {
   Result<int> perform() {
     runtime::ContainerConfig own = TRY(containers_.records.config(record_.id), who_);
     config_ = TRY(make_config(invocation_, std::move(own)), who_);
-    runtime::ExecPlan plan = TRY(make_plan(), who_);
+    const runtime::ExecTarget target =
+        TRY(open_target(containers_.records, containers_.host.cgroups, container_, config_.namespaces));
+    runtime::ExecPlan plan = TRY(make_plan(target), who_);
     if (invocation_.flag("explain")) {
       TRY(print(explain(plan, cat("convox exec ", shell_quoted(invocation_.arguments)))));
       return 0;
     }
-    const runtime::ExecTarget target =
-        TRY(open_target(containers_.records, containers_.host.cgroups, container_, config_.namespaces));
     // Before the first side effect: a signal from here on is a message.
     const runtime::SignalWatch signals = TRY(runtime::SignalWatch::start());
     const UniqueFd groups = TRY(containers_.records.exec_groups());
@@ -74,11 +74,11 @@ class ExecCommand {
   }
 
  private:
-  Result<runtime::ExecPlan> make_plan() {
+  Result<runtime::ExecPlan> make_plan(const runtime::ExecTarget& target) {
     std::string filter;
     const UniqueFd cache = TRY(containers_.records.filter_cache());
     if (config_.seccomp) filter = TRY(security::filter_program(config_.capabilities, cache.get()));
-    return runtime::plan_exec(config_, invocation_.flag("detach"), containers_.host, filter);
+    return runtime::plan_exec(config_, target.limits, invocation_.flag("detach"), containers_.host, filter);
   }
 
   Result<int> start_and_wait(runtime::Exec& exec, const runtime::ExecTarget& target,

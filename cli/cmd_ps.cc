@@ -89,7 +89,7 @@ Result<> measure(const runtime::Host& host, const runtime::Wanted& wanted, std::
   const std::int64_t present = now();
   std::size_t at = 0;
   for (Process& process : processes) {
-    if (process.live) process.usage = std::move(usages[at++]);
+    if (process.live) process.usage = usages[at++];
     process.now = present;
   }
   return ok();

@@ -37,8 +37,8 @@ std::vector<std::string> groups_of(std::span<const Process> processes) {
   return groups;
 }
 
-void put(std::vector<runtime::Usage> usages, std::vector<Process>& into) {
-  for (std::size_t at = 0; at < into.size(); ++at) into[at].usage = std::move(usages[at]);
+void put(const std::vector<runtime::Usage>& usages, std::vector<Process>& into) {
+  for (std::size_t at = 0; at < into.size(); ++at) into[at].usage = usages[at];
 }
 
 // Until somebody quits. Sleeps in one poll, on the keys, the signals and the next second.

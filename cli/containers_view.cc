@@ -2,6 +2,7 @@
 
 #include "cli/app/app_name.h"
 #include "cli/output.h"
+#include "runtime/exec_group.h"
 
 namespace convox::cli {
 
@@ -12,6 +13,9 @@ Result<Containers> open_containers(const Invocation& invocation) {
   if (host.no_cgroups) return *host.no_cgroups;
   rootfs::Store store = TRY(rootfs::Store::open(invocation.globals.root));
   runtime::Containers records = TRY(runtime::Containers::open(invocation.globals.run, std::move(store)));
+  // A command about one process looks at no other; but what killed clients of exec left is one short list.
+  const UniqueFd groups = TRY(records.exec_groups());
+  if (const Result<> ended = runtime::end_abandoned(groups.get(), host.cgroups); !ended) warn(ended.error().text);
   return Containers{std::move(host), std::move(records)};
 }
 

@@ -211,7 +211,11 @@ Result<long> ChildMemory::clone_inside(clone_args& args) {
   TRY(check(sys::setns(birth_.join, CLONE_NEWPID), "setns", "the container's PID namespace"));
   const long pid = clone_onto(&args, &ChildMemory::live, this);
   if (const long back = sys::setns(own.get(), CLONE_NEWPID); back < 0) {  // nobody else may be born in there
-    if (pid > 0) sys::kill(static_cast<int>(pid), SIGKILL);
+    if (pid > 0) {  // and it is on our stack, so it must be gone before that is
+      const UniqueFd born(*reinterpret_cast<int*>(args.pidfd));
+      sys::pidfd_send_signal(born.get(), SIGKILL);
+      reap(born);
+    }
     return os_error("setns", "our own PID namespace", Errno(back));
   }
   return pid;
@@ -243,7 +247,9 @@ Result<Child> ChildMemory::clone(const Birth& birth, int cgroup, const ChildStar
   stack_ = TRY(make_stack(kStack));
 
   // Before the child exists: a container's root could otherwise trace it, or open what it has open, until the
-  // unreadable stage takes over. It is per memory, so it would be in the child too late.  ptrace(2), PR_SET_DUMPABLE
+  // unreadable stage takes over. It is per memory, so it would be in the child too late. It protects from whoever has
+  // no CAP_SYS_PTRACE in the user namespace that the memory belongs to: plan_launch refuses that one to a container
+  // in ours.  ptrace(2), PR_SET_DUMPABLE
   TRY(check(sys::prctl(PR_SET_DUMPABLE, 0), "prctl", "PR_SET_DUMPABLE"));
   int pidfd = -1;
   clone_args args{};

@@ -71,7 +71,7 @@ Result<> copy_data(int from, int to, std::uint64_t size, const std::function<Res
                    const std::string& what) {
   DataCopy data(from, to, go_on, what);
   if (size == 0) {
-    TRY(data.copy(kToTheEnd));
+    if (TRY(fs::is_of_the_kernel(from, what))) TRY(data.copy(kToTheEnd));
     return ok();
   }
   std::uint64_t end = size;

@@ -89,6 +89,12 @@ Result<Target> find_target(const Side& side, const std::string& path, const Sour
       if (source.directory || as_directory) return invalid(cat(path, " is not a directory"));
       return Target{std::move(parent), where.name};
     }
+    // On the host the kernel follows nobody else's link in a directory like /tmp, where anybody may make one
+    // (fs.protected_symlinks); what reads the link itself has to keep that rule itself.  proc_sys_fs(5)
+    const struct stat above = TRY(status(parent.get(), path));
+    const bool anybodys = (above.st_mode & S_ISVTX) && (above.st_mode & S_IWOTH);
+    if (!side.inside() && anybodys && st.st_uid != 0 && st.st_uid != above.st_uid)  // convox runs as root
+      return os_error("follow a link of somebody else's", path, Errno(-EACCES));
     at = TRY(link_target(there.get(), path));
     if (!at.starts_with('/')) at = cat(where.parent, "/", at);
   }

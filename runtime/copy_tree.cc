@@ -17,17 +17,6 @@ constexpr int kDeepest = 256;  // two descriptors a level
 constexpr std::size_t kMostNamed = 5;
 constexpr unsigned kModes = 01777, kArchiveModes = 07777;
 
-// What is read there is made up as it is read, and what is written there is an order. A tree that has one of them
-// mounted in it is copied without.
-Result<bool> is_of_the_kernel(int fd, const std::string& path) {
-  struct statfs fs {};
-  TRY(check(sys::fstatfs(fd, &fs), "fstatfs", path));
-  constexpr long types[] = {PROC_SUPER_MAGIC,   SYSFS_MAGIC,   CGROUP_SUPER_MAGIC, CGROUP2_SUPER_MAGIC,
-                            DEVPTS_SUPER_MAGIC, DEBUGFS_MAGIC, TRACEFS_MAGIC,      SECURITYFS_MAGIC,
-                            BPF_FS_MAGIC,       0x19800202 /* mqueue */};
-  return std::ranges::find(types, static_cast<long>(fs.f_type)) != std::end(types);
-}
-
 // The file that `fd` (O_PATH) is, whatever has its name now. O_NONBLOCK: some files of /proc wait for news.
 Result<UniqueFd> reopen(int fd, const std::string& path) {
   const std::string link = cat("/proc/self/fd/", fd);
@@ -36,7 +25,7 @@ Result<UniqueFd> reopen(int fd, const std::string& path) {
 }
 
 Result<> check_place(int dir, const std::string& path) {
-  if (TRY(is_of_the_kernel(dir, path))) return invalid(cat(path, ": its place is on a file system of the kernel"));
+  if (TRY(fs::is_of_the_kernel(dir, path))) return invalid(cat(path, ": its place is on a file system of the kernel"));
   return ok();
 }
 
@@ -93,7 +82,7 @@ class TreeCopy {
 
   Result<> put_directory(const Entry& entry, int dir, const std::string& name, bool fresh, int depth) {
     if (depth == kDeepest) return invalid(cat(entry.path, ": more than ", kDeepest, " directories deep"));
-    if (depth > 0 && TRY(is_of_the_kernel(entry.fd, entry.path))) return leave_out(entry);
+    if (depth > 0 && TRY(fs::is_of_the_kernel(entry.fd, entry.path))) return leave_out(entry);
     constexpr int flags = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
     if (!fresh) {
       const long found = sys::openat(dir, name.c_str(), flags);

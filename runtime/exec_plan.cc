@@ -4,7 +4,8 @@
 
 namespace convox::runtime {
 
-Result<ExecPlan> plan_exec(ContainerConfig config, bool detached, const Host& host, std::string_view filter) {
+Result<ExecPlan> plan_exec(ContainerConfig config, const std::vector<stage::SetLimit>& limits, bool detached,
+                           const Host& host, std::string_view filter) {
   TRY(check_process(config));
   config.init = false;  // the container's PID 1 is there
   if (detached) config.terminal = false;
@@ -22,7 +23,7 @@ Result<ExecPlan> plan_exec(ContainerConfig config, bool detached, const Host& ho
   plan.meanwhile.emplace_back(LetStageGoOn{});
   plan.meanwhile.emplace_back(AwaitPayload{});
 
-  plan.stage = plan_joining_stage(config, host, config.seccomp ? filter : std::string_view(), detached);
+  plan.stage = plan_joining_stage(config, limits, host, config.seccomp ? filter : std::string_view(), detached);
   plan.config = std::move(config);
   plan.detached = detached;
   return plan;

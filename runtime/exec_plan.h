@@ -41,6 +41,8 @@ struct ExecPlan : PlanOf<ExecStep> {
 // `config` is the container's own, as it was launched, with what the command has of its own: argv, env, directory,
 // user, terminal. Its confinement stays as it is: nothing of the caller's comes along. `detached`: nobody waits for the
 // command, and it lives on without us.
-Result<ExecPlan> plan_exec(ContainerConfig config, bool detached, const Host& host, std::string_view filter);
+// `limits` are those of the container's first process.
+Result<ExecPlan> plan_exec(ContainerConfig config, const std::vector<stage::SetLimit>& limits, bool detached,
+                           const Host& host, std::string_view filter);
 
 }  // namespace convox::runtime

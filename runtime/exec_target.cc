@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <poll.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -41,6 +42,17 @@ Result<> check_all_shared(const ContainerProcess& process, const Namespaces& own
   return ok();
 }
 
+Result<std::vector<stage::SetLimit>> limits_of(const ContainerProcess& process) {
+  std::vector<stage::SetLimit> limits;
+  for (unsigned resource = 0; resource < RLIM_NLIMITS; ++resource) {
+    rlimit64 limit{};
+    TRY(check(sys::prlimit64(process.pid, static_cast<int>(resource), nullptr, &limit), "prlimit", cat(resource)));
+    limits.push_back({resource, limit.rlim_cur, limit.rlim_max});
+  }
+  if (process.has_ended()) return invalid("it has just ended");
+  return limits;
+}
+
 }  // namespace
 
 bool has_ended(const ExecTarget& target) {
@@ -59,7 +71,8 @@ Result<ExecTarget> open_target(const Containers& containers, const cgroups::Hier
   cgroups::Cgroup group = TRY(cgroups::Cgroup::open(hierarchy, record.cgroup), doing);
   if (TRY(is_paused(group), doing)) return invalid(cat(doing, " is paused"));
   TRY(check_all_shared(process, own), doing);
-  ExecTarget target{record.id, std::move(process), std::move(group)};
+  ExecTarget target{record.id, std::move(process), std::move(group), 0, {}};
+  target.limits = TRY(limits_of(target.process), doing);
   if (own.user) target.root_id = TRY(containers.leased_ids(record.id), doing);
   return target;
 }

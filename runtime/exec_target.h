@@ -3,21 +3,23 @@
 // The namespaces of a container are those of its PID 1, and a pidfd is all that it takes to join them: setns(2).
 // container_process.h says how we know that it is the right one.
 #pragma once
-#include <chrono>
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include "cgroups/cgroup.h"
 #include "runtime/container_process.h"
 #include "runtime/containers.h"
+#include "runtime/stage/plan.h"
 
 namespace convox::runtime {
 
 struct ExecTarget {
   std::string id;
-  ContainerProcess process;   // the container's PID 1
-  cgroups::Cgroup cgroup;     // the container's
-  std::uint32_t root_id = 0;  // host id of its root
+  ContainerProcess process;             // the container's PID 1
+  cgroups::Cgroup cgroup;               // the container's
+  std::uint32_t root_id = 0;            // host id of its root
+  std::vector<stage::SetLimit> limits;  // those of its PID 1
 };
 
 // `own` are the namespaces that the container has of its own. Kind::kInvalid, in words, for one that does not run, is

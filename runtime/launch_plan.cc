@@ -34,9 +34,14 @@ Result<> check_config(const ContainerConfig& config) {
     return invalid(
         cat("the image has ", config.layers.size(), " layers; overlayfs takes ", kMostLayers, " in one mount"));
   if (config.volumes.size() > kMostVolumes) return invalid(cat("more than ", kMostVolumes, " volumes"));
+  if (config.namespaces.user || !config.masks) return ok();
   // Inside a user namespace the kernel refuses device nodes. Outside of one our /dev would take them, any disk's too.
-  if (!config.namespaces.user && config.masks && (config.capabilities & security::bit(CAP_MKNOD)))
+  if (config.capabilities & security::bit(CAP_MKNOD))
     return invalid("MKNOD without a user namespace would give the container every device of this host");
+  // Whoever may trace there may trace an `exec` too, in the moment between its birth in the container's PID namespace
+  // and its loss of the host's file system and rights: not being dumpable protects only from tracers without the right.
+  if (config.capabilities & security::bit(CAP_SYS_PTRACE))
+    return invalid("SYS_PTRACE without a user namespace would let the container take over the next exec into it");
   return ok();
 }
 

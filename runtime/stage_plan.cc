@@ -66,14 +66,14 @@ class Planner {
 
   // The same in a container that runs: its file system is there and is its own. Beside the command stand processes that
   // may want to harm it, so it takes nothing from them on trust: what it opens is looked at, and it never waits.
-  StagePlan plan_joining(bool detached) {
+  StagePlan plan_joining(const std::vector<SetLimit>& limits, bool detached) {
     start_clean();
     plan_.then(EnterRoot{});
     resolve_user();
     if (want_.terminal) plan_.then(OpenConsole{.as_console = false});  // that one is PID 1's
     if (detached) plan_.then(OpenNull{});
     if (!detached) plan_.then(OwnStdio{});
-    set_limits();
+    for (const SetLimit& limit : limits) plan_.then(limit);
     plan_.then(AwaitGo{});  // as late as it can be
     become_payload(Verify{want_.capabilities, want_.no_new_privileges, false}, !detached);
     return finished();
@@ -258,8 +258,9 @@ StagePlan plan_stage(const ContainerConfig& config, const Host& host, std::strin
   return Planner(config, host, filter).plan();
 }
 
-StagePlan plan_joining_stage(const ContainerConfig& config, const Host& host, std::string_view filter, bool detached) {
-  return Planner(config, host, filter).plan_joining(detached);
+StagePlan plan_joining_stage(const ContainerConfig& config, const std::vector<SetLimit>& limits, const Host& host,
+                             std::string_view filter, bool detached) {
+  return Planner(config, host, filter).plan_joining(limits, detached);
 }
 
 }  // namespace convox::runtime

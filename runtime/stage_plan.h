@@ -54,6 +54,7 @@ Slots slots_of(const ContainerConfig& config);
 StagePlan plan_stage(const ContainerConfig& config, const Host& host, std::string_view filter);
 // For one more command in a container that runs: `config` is that container's, with the command's own argv, env,
 // directory, user and terminal. `detached`: nobody listens to it or waits for it.
-StagePlan plan_joining_stage(const ContainerConfig& config, const Host& host, std::string_view filter, bool detached);
+StagePlan plan_joining_stage(const ContainerConfig& config, const std::vector<stage::SetLimit>& limits,
+                             const Host& host, std::string_view filter, bool detached);
 
 }  // namespace convox::runtime

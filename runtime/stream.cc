@@ -15,6 +15,9 @@
 namespace convox::runtime {
 namespace {
 
+// A pipe holds 64 KiB unless somebody made it larger, up to a megabyte; one read here takes as much as it has.  pipe(7)
+constexpr int kLastReads = 64;
+
 // A write of this size to a pipe that poll calls writable does not block: pipe(7), "PIPE_BUF".
 constexpr std::size_t kSafeWrite = 4096;
 
@@ -100,7 +103,7 @@ void Stream::move() {
 void Stream::finish() {
   if (holds()) write();
   while (open_ && !holds()) {
-    if (read())
+    if (last_reads_++ < kLastReads && read())
       write();
     else
       close();

@@ -57,6 +57,7 @@ class Stream {
 
   void move();  // after poll said that `waits()` is ready
   // After the source's end, which leaves nothing that could not be read at once: to find nothing is then the end.
+  // Somebody else may hold the pipe and write for ever, so what it held is read, and no more.
   void finish();
   void close();
 
@@ -71,6 +72,7 @@ class Stream {
   bool open_ = false, refused_ = false;
   Errno error_;
   std::array<char, 65536> buffer_;
+  int last_reads_ = 0;
   std::size_t begin_ = 0, end_ = 0;
 };
 

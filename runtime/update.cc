@@ -3,7 +3,6 @@
 #include <fcntl.h>
 
 #include <algorithm>
-#include <ranges>
 
 #include "cgroups/cgroup.h"
 #include "cgroups/stats.h"
@@ -19,7 +18,8 @@ class Restore {
   explicit Restore(const cgroups::Cgroup& group) : group_(group) {}
   Restore(const Restore&) = delete;
   ~Restore() {
-    for (const auto& [file, value] : std::views::reverse(before_)) (void)fs::write_once(group_.fd(), file, value);
+    for (auto change = before_.rbegin(); change != before_.rend(); ++change)
+      (void)fs::write_once(group_.fd(), change->first, change->second);
   }
   void add(std::string file, std::string value) { before_.emplace_back(std::move(file), std::move(value)); }
   void forget() { before_.clear(); }

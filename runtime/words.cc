@@ -7,17 +7,14 @@ namespace convox::runtime {
 namespace {
 
 std::string_view limit_name(std::uint32_t resource) {
-  switch (resource) {
-    case RLIMIT_NOFILE:
-      return "open files";
-    case RLIMIT_CORE:
-      return "core dumps";
-    case RLIMIT_MEMLOCK:
-      return "locked memory";
-    default:
-      return "resource";
-  }
+  constexpr std::string_view names[] = {"processor time", "file size",       "data",      "stack",
+                                        "core dumps",     "resident memory", "processes", "open files",
+                                        "locked memory",  "memory",          "locks",     "pending signals",
+                                        "message queues", "niceness",        "priority",  "real time"};
+  return resource < std::size(names) ? names[resource] : "resource";
 }
+
+std::string limit_value(std::uint64_t limit) { return limit == RLIM64_INFINITY ? "unlimited" : cat(limit); }
 
 // --- the stage ------------------------------------------------------------------------------------------------
 
@@ -112,7 +109,7 @@ Words of(const stage::RaiseLoopback&, const StagePlan&) {
   return {"bring lo up", "a new network namespace has nothing else", "netdevice(7)"};
 }
 Words of(const stage::SetLimit& step, const StagePlan&) {
-  return {cat("limit ", limit_name(step.resource), " to ", step.soft, ":", step.hard),
+  return {cat("limit ", limit_name(step.resource), " to ", limit_value(step.soft), ":", limit_value(step.hard)),
           "capped by the caller's own limit", "prlimit(2)"};
 }
 Words of(const stage::ResolveUser& step, const StagePlan& plan) {

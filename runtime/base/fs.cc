@@ -2,8 +2,10 @@
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <linux/openat2.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -283,6 +285,15 @@ std::string random_hex(std::size_t bytes) {
 bool is_component(std::string_view name) {
   return !name.empty() && name.size() <= 255 && name != "." && name != ".." &&
          name.find('/') == std::string_view::npos && name.find('\0') == std::string_view::npos;
+}
+
+Result<bool> is_of_the_kernel(int fd, const std::string& path) {
+  struct statfs fs {};
+  TRY(check(sys::fstatfs(fd, &fs), "fstatfs", path));
+  constexpr long types[] = {PROC_SUPER_MAGIC,   SYSFS_MAGIC,   CGROUP_SUPER_MAGIC, CGROUP2_SUPER_MAGIC,
+                            DEVPTS_SUPER_MAGIC, DEBUGFS_MAGIC, TRACEFS_MAGIC,      SECURITYFS_MAGIC,
+                            BPF_FS_MAGIC,       0x19800202 /* mqueue */};
+  return std::ranges::find(types, static_cast<long>(fs.f_type)) != std::end(types);
 }
 
 }  // namespace convox::fs

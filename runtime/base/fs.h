@@ -76,4 +76,7 @@ std::string random_hex(std::size_t bytes);
 // Is this usable as one path component: not empty, not `.` or `..`, no `/`, no NUL, at most 255 bytes?
 bool is_component(std::string_view name);
 
+// Is `fd` on a file system whose files are made up by the kernel (proc, sysfs, cgroup, ...)? `path` is for the error.
+Result<bool> is_of_the_kernel(int fd, const std::string& path);
+
 }  // namespace convox::fs

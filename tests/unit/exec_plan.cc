@@ -2,6 +2,7 @@
 #include "runtime/exec_plan.h"
 
 #include <criterion/criterion.h>
+#include <sys/resource.h>
 #include <fcntl.h>
 
 #include <cstdlib>
@@ -28,7 +29,8 @@ ContainerConfig of_container() {
 }
 
 ExecPlan planned(ContainerConfig config, bool detached = false) {
-  auto plan = plan_exec(std::move(config), detached, modern_host(), "filter__");
+  auto plan = plan_exec(std::move(config), {{RLIMIT_NOFILE, 1024, 4096}, {RLIMIT_FSIZE, 1, RLIM64_INFINITY}}, detached,
+                        modern_host(), "filter__");
   cr_assert(plan.has_value(), "%s", plan ? "" : plan.error().text.c_str());
   return *std::move(plan);
 }
@@ -134,13 +136,13 @@ Test(exec_plan, a_detached_command_outlives_us_and_has_nothing_of_ours) {
 Test(exec_plan, what_cannot_be_a_command_is_refused) {
   ContainerConfig config = of_container();
   config.argv = {""};
-  cr_assert(not plan_exec(config, false, modern_host(), "").has_value());
+  cr_assert(not plan_exec(config, {}, false, modern_host(), "").has_value());
   config = of_container();
   config.directory = "app";
-  cr_assert(not plan_exec(config, false, modern_host(), "").has_value());
+  cr_assert(not plan_exec(config, {}, false, modern_host(), "").has_value());
   config = of_container();
   config.env = {"=x"};
-  cr_assert(not plan_exec(config, false, modern_host(), "").has_value());
+  cr_assert(not plan_exec(config, {}, false, modern_host(), "").has_value());
 }
 
 // The whole text of --explain; after a change that is meant: CONVOX_GOLDEN=write build/release/tests/unit/exec_plan

@@ -219,6 +219,13 @@ Result<> Cgroup::wait_event(std::string_view event, std::uint64_t value, millise
   }
 }
 
+Result<> Cgroup::end() const {
+  if (remove()) return ok();  // the usual case: nobody is left in it
+  TRY(kill());
+  TRY(wait_empty(milliseconds{10'000}));
+  return remove();
+}
+
 Result<> Cgroup::wait_empty(milliseconds within) const {
   Result<> empty = wait_event("populated", 0, within);
   if (!empty && is_gone(-empty.error().code)) return ok();  // somebody removed it, so it was empty

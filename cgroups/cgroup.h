@@ -57,6 +57,9 @@ class Cgroup {
 
   // SIGKILL to everything in the group and below, also to what is being forked at this moment.  cgroup.kill, Linux 5.14
   Result<> kill() const;
+  // Removes it, and if processes are left in it, kills them first and waits for their end: ten seconds, for a process
+  // in a slow disk's hands does not die before that lets go.
+  Result<> end() const;
   // Returns when no live process is left in the group and below.
   Result<> wait_empty(milliseconds within) const;
 

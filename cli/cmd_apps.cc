@@ -59,7 +59,7 @@ Result<int> info(const Invocation& invocation) {
 Result<> remove_finished(const Invocation& invocation, const std::string& app) {
   const Containers containers = TRY(open_containers(invocation));
   for (const runtime::Listed& one : TRY(containers.all()))
-    if (one.record.app == app && !one.live) TRY(containers.records.remove_kept(one.record.id));
+    if (one.record.app == app && !one.live) TRY(containers.records.remove_kept(one.record.id, containers.host.cgroups));
   return ok();
 }
 

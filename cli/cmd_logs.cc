@@ -18,6 +18,8 @@
 #include "cli/output.h"
 #include "cli/times.h"
 #include "runtime/base/fs.h"
+#include "runtime/base/lock.h"
+#include "runtime/holder.h"
 #include "runtime/log_reader.h"
 #include "runtime/terminal.h"
 
@@ -68,39 +70,32 @@ Result<bool> is_claimed(const Containers& containers, const std::string& id) {
   const auto own = containers.records.directory(id);
   if (!own && own.error().code == ENOENT) return false;
   if (!own) return own.error();
-  return sys::flock(own->get(), LOCK_SH | LOCK_NB) == -EWOULDBLOCK;
+  return !TRY(try_lock(own->get(), LockKind::kShared, id));
 }
 
-// A process is at its end when nobody holds its claim any more. Whoever does is a process, whose own end can be waited
-// for: the minder, where there is one that may start it again, or else the keeper.
+// A process is at its end when nobody holds its claim any more.
 class End {
  public:
   End(const Containers& containers, std::string id) : containers_(containers), id_(std::move(id)) {}
 
-  // Has it come? If not, it is time to ask again when fd() is readable; or, without one, whenever something happens.
+  // Has it come? If not, it is time to ask again when fd() is readable.
   Result<bool> has_come() {
     if (id_.empty() || (holder_ && !readable())) return false;
-    holder_.reset();
-    if (!TRY(is_claimed(containers_, id_))) return true;
-    const auto all = TRY(runtime::list_containers(containers_.records));
-    const auto self = std::ranges::find(all, id_, [](const Listed& one) { return one.record.id; });
-    if (self == all.end()) return false;  // it is only being made
-    const int holder = self->record.minder > 0 ? self->record.minder : self->record.holder;
-    if (holder > 0) holder_ = UniqueFd(sys::pidfd_open(holder, 0));
-    return false;
+    holder_ = TRY(runtime::find_holder(containers_.records, id_));
+    return !holder_.has_value();
   }
-  [[nodiscard]] int fd() const { return holder_.get(); }
+  [[nodiscard]] int fd() const { return holder_ ? holder_->news.get() : -1; }
 
  private:
   [[nodiscard]] bool readable() const {
-    pollfd asked{holder_.get(), POLLIN, 0};
+    pollfd asked{holder_->news.get(), POLLIN, 0};
     timespec at_once{};
     return sys::ppoll(&asked, 1, &at_once) != 0;
   }
 
   const Containers& containers_;
   std::string id_;
-  UniqueFd holder_;
+  std::optional<runtime::Holder> holder_;
 };
 
 // --- reading -------------------------------------------------------------------------------------------------------

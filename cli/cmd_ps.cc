@@ -116,7 +116,7 @@ std::string lines_of(std::span<const Process> processes, const std::function<std
 Result<std::string> text_of(const Invocation& invocation, const View& view) {
   Containers containers = TRY(open_containers(invocation));
   std::vector<runtime::Listed> all = TRY(containers.all());
-  runtime::sweep_finished(containers.records, all, now() / kSecond);
+  runtime::sweep_finished(containers.records, containers.host.cgroups, all, now() / kSecond);
   std::vector<Process> processes = select(invocation, view, std::move(all));
   TRY(measure(containers.host, view.wanted, processes));
   if (view.wanted.pressure) warn_without_pressure(processes);

@@ -6,6 +6,7 @@
 #include "cli/output.h"
 #include "cli/progress.h"
 #include "cli/times.h"
+#include "runtime/base/first_error.h"
 #include "runtime/ending.h"
 #include "runtime/holder.h"
 #include "runtime/signals.h"
@@ -77,10 +78,12 @@ Result<> remove_one(const Containers& containers, const runtime::Listed& contain
   const Progress progress;
   TRY(progress.begin(cat("Removing ", id)));
   if (container.live) {
-    TRY(runtime::stop(containers.records, containers.host, container, 0s, signals));
+    runtime::Stop stop(containers.records, containers.host, id, 0s, signals);
+    TRY(stop.begin());
+    TRY(stop.finish());
     TRY(containers.records.reap(id, containers.host.cgroups));
   }
-  const bool removed = TRY(containers.records.remove_kept(id));
+  const bool removed = TRY(containers.records.remove_kept(id, containers.host.cgroups));
   const auto left = containers.records.storage(id);
   if (!removed && left) return invalid(cat("process ", id, " is in use"));
   return progress.done();
@@ -95,7 +98,9 @@ Result<int> remove(const Invocation& invocation) {
     if (container.live && !invocation.flag("force"))
       return invalid(cat("process ", container.record.id, " is ", runtime::name(container.record.phase)))
           .advise("stop it first, or use --force");
-  for (const runtime::Listed& container : meant) TRY(remove_one(containers, container, signals.fd()));
+  FirstError note;
+  for (const runtime::Listed& container : meant) note(remove_one(containers, container, signals.fd()));
+  TRY(std::move(note).result());
   return 0;
 }
 

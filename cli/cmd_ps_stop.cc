@@ -5,22 +5,21 @@
 #include "cli/progress.h"
 #include "cli/signal_names.h"
 #include "cli/times.h"
+#include "runtime/base/first_error.h"
 #include "runtime/signals.h"
 #include "runtime/stop.h"
 
 namespace convox::cli {
 namespace {
 
-Result<> stop_one(const Containers& containers, const runtime::Listed& container,
-                  std::optional<std::chrono::seconds> grace, int signals) {
+Result<> finish_one(const Containers& containers, runtime::Stop& stop, const runtime::Record& record) {
   const Progress progress;
-  const std::string& id = container.record.id;
-  TRY(progress.begin(cat("Stopping ", id)));
-  const runtime::Stopped stopped = TRY(runtime::stop(containers.records, containers.host, container, grace, signals));
-  TRY(containers.records.reap(id, containers.host.cgroups));
+  TRY(progress.begin(cat("Stopping ", record.id)));
+  const runtime::Stopped stopped = TRY(stop.finish());
+  TRY(containers.records.reap(record.id, containers.host.cgroups));
   TRY(progress.done());
   if (stopped.unheard)
-    print_error(cat(id, " has no handler for ", signal_name(container.record.stop_signal), ": killed at once\n"));
+    print_error(cat(record.id, " has no handler for ", signal_name(record.stop_signal), ": killed at once\n"));
   return ok();
 }
 
@@ -36,7 +35,15 @@ Result<int> stop(const Invocation& invocation) {
     meant.push_back(TRY(containers.find(invocation, name)));
     if (!meant.back().live) TRY(runtime::check_running(meant.back()));
   }
-  for (const runtime::Listed& container : meant) TRY(stop_one(containers, container, grace, signals.fd()));
+  // Then all are told, so that they end side by side; and one that will not end keeps no other from being waited for.
+  FirstError note;
+  std::vector<runtime::Stop> stops;
+  for (const runtime::Listed& one : meant) {
+    stops.emplace_back(containers.records, containers.host, one.record.id, grace, signals.fd());
+    note(stops.back().begin());
+  }
+  for (std::size_t i = 0; i < meant.size(); ++i) note(finish_one(containers, stops[i], meant[i].record));
+  TRY(std::move(note).result());
   return 0;
 }
 

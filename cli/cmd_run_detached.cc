@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <charconv>
 
+#include "cli/ending_view.h"
 #include "cli/output.h"
 #include "cli/progress.h"
 #include "cli/shell_words.h"
@@ -38,9 +39,21 @@ Result<> complete(runtime::Record& record, const Invocation& invocation) {
   return ok();
 }
 
-// Waits for our child, the keeper or its minder, which ends with the container's status.
+// What an attached run would say of such an end; the status is the container's, or that of --timeout.
+int report_end(const std::optional<log::Exit>& exit, int status, const std::string& service) {
+  runtime::Ending ending;
+  ending.status = status;
+  if (exit) {
+    ending.timed_out = exit->timed_out != 0;
+    ending.oom = {exit->oom_kills, exit->oom_at_limit != 0, {}};
+    if (exit->memory_limit > 0) ending.oom.limit = exit->memory_limit;
+  }
+  return report(ending, service);
+}
+
+// Waits for our child, the keeper or its minder, which ends with the container's status. `exit_file` says more.
 Result<int> wait_for_end(const runtime::Containers& containers, const runtime::Host& host, const UniqueFd& child,
-                         int signals, const std::string& id) {
+                         int signals, const std::string& id, const std::string& service, const UniqueFd& exit_file) {
   for (;;) {
     pollfd fds[2] = {{child.get(), POLLIN, 0}, {signals, POLLIN, 0}};
     const long ready = sys::ppoll(fds, 2, nullptr);
@@ -54,7 +67,9 @@ Result<int> wait_for_end(const runtime::Containers& containers, const runtime::H
   TRY(check(sys::waitid(P_PIDFD, child.get(), &info, WEXITED), "waitid", ""));
   const auto reaped = TRY(containers.reap(host.cgroups));
   if (reaped.error) warn(reaped.error->text);
-  if (info.si_code == CLD_EXITED) return info.si_status;
+  std::optional<log::Exit> exit;
+  if (exit_file) exit = TRY(runtime::exit_in(exit_file));
+  if (info.si_code == CLD_EXITED) return report_end(exit, info.si_status, service);
   return invalid(cat("the status of process ", id, " is unknown: its keeper was killed"));
 }
 
@@ -81,7 +96,7 @@ Result<int> run_detached(const Invocation& invocation, const runtime::Containers
   if (reaped.error) warn(reaped.error->text);
   // What cannot be swept now must not keep anybody from running anything.
   if (reaped.count > 0)
-    if (const auto swept = runtime::sweep_app(containers, run.config.app, now() / kSecond); !swept)
+    if (const auto swept = runtime::sweep_app(containers, host.cgroups, run.config.app, now() / kSecond); !swept)
       warn(swept.error().text);
   const std::string& service = run.config.service;
   const std::vector<std::string> command(invocation.arguments.begin() + 1, invocation.arguments.end());
@@ -105,13 +120,20 @@ Result<int> run_detached(const Invocation& invocation, const runtime::Containers
   }
   layers.reset();  // the record names them now
   const std::string id = claim.id;
+  // With --rm its files may go before we can look; or are gone by now.
+  UniqueFd exit_file;
+  if (const auto storage = containers.storage(id))
+    if (auto opened = runtime::open_exit(storage->get())) exit_file = std::move(*opened);
   claim.directory.reset();  // the keeper has it
-  TRY(progress.done());
+  // From here on a failure of ours must not hide that it runs, nor as what.
+  const std::string running = cat("process ", id, " runs, but");
+  TRY(progress.done(), running);
   if (invocation.flag("id"))
-    TRY(print(id));
+    TRY(print(id), running);
   else
     print_error(cat("Process: ", id, "\n"));
-  return invocation.flag("wait") ? wait_for_end(containers, host, child->pidfd, signals.fd(), id) : Result<int>(0);
+  if (!invocation.flag("wait")) return 0;
+  return wait_for_end(containers, host, child->pidfd, signals.fd(), id, service, exit_file);
 }
 
 namespace {

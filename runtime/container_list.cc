@@ -30,6 +30,16 @@ std::optional<Listed> running_of_service(const std::vector<Listed>& all, std::st
   return oldest ? std::optional(*oldest) : std::nullopt;
 }
 
+// Nothing is known of it but its id; that is enough to end and remove it.
+Listed unreadable(const std::string& id, bool live) {
+  Listed one{{}, live};
+  one.record.id = id;
+  one.record.phase = live ? Phase::kRunning : Phase::kStopped;
+  one.record.status = kUnknownStatus;
+  one.record.why = "its record cannot be read";
+  return one;
+}
+
 struct List {
   using Place = Containers::Place;
   std::vector<Listed> all;
@@ -39,6 +49,7 @@ struct List {
   void add(const std::string& id, Result<Record> record, Place place) {
     if (!record) {
       broken.push_back(id);
+      all.push_back(unreadable(id, place == Place::kHeld));
     } else if (place != Place::kLeft) {  // what is left is reaped, not shown
       if (place == Place::kKept && record->phase != Phase::kStopped) unsettled.push_back(all.size());
       all.push_back({std::move(*record), place == Place::kHeld});
@@ -46,7 +57,8 @@ struct List {
   }
 
   Result<std::vector<Listed>> settled(const Containers& containers) && {
-    for (const std::size_t i : unsettled) TRY(containers.settle(all[i].record));
+    // What cannot be written, on a full disk, is known all the same, and written by the next one.
+    for (const std::size_t i : unsettled) (void)containers.settle(all[i].record);
     std::ranges::sort(all, is_before);
     return std::move(all);
   }
@@ -93,14 +105,15 @@ Result<std::optional<Listed>> find_live(const Containers& containers, const std:
   if (!own && own.error().code == ENOENT) return std::optional<Listed>();
   if (!own) return own.error();
   if (sys::flock(own->get(), LOCK_SH | LOCK_NB) != -EWOULDBLOCK) return std::optional<Listed>();
-  auto record = TRY(containers.peek(id));
-  if (!record) return std::optional<Listed>();  // it is just beginning
-  return std::optional(Listed{std::move(*record), true});
+  auto record = containers.peek(id);
+  if (!record || !*record) return std::optional(unreadable(id, true));
+  return std::optional(Listed{std::move(**record), true});
 }
 
 Result<> check_running(const Listed& container) {
   const Record& record = container.record;
-  if (container.live && record.phase == Phase::kRunning) return ok();
+  if (container.live && record.phase == Phase::kRunning && record.why.empty()) return ok();
+  if (container.live && !record.why.empty()) return invalid(cat("process ", record.id, ": ", record.why));
   if (container.live) return invalid(cat("process ", record.id, " is not running (it is ", name(record.phase), ")"));
   if (!record.why.empty()) return invalid(cat("process ", record.id, " is not running (", record.why, ")"));
   const std::string how =

@@ -19,7 +19,8 @@ struct Listed {
 };
 
 // All of them, finished ones that were kept too: by app, then service, then start, then id. A record of an earlier boot
-// reads as stopped, "host rebooted". A record that cannot be read is left out here; `broken` gets its id.
+// reads as stopped, "host rebooted". Of one whose record cannot
+// be read there is nothing but its id, which `broken` gets too.
 Result<std::vector<Listed>> list_containers(const Containers& containers, std::vector<std::string>* broken = nullptr);
 
 // The same, and what is dead is disposed of on the way: Containers::survey.

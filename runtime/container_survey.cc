@@ -60,8 +60,11 @@ Result<Containers::Reaped> Containers::survey(const cgroups::Hierarchy& hierarch
     UniqueFd held;
     auto claim = try_claim(id, held);
     if (claim && !*claim) {  // its supervisor lives, or it is gone
-      if (held) present.push_back(id);
-      if (held && see) show(see, id, read_record(held.get()), Place::kHeld);
+      if (!held) continue;
+      auto record = read_record(held.get());
+      if (record && !*record) continue;  // somebody is just removing it: what is kept of it comes below
+      present.push_back(id);
+      if (see) show(see, id, std::move(record), Place::kHeld);
       continue;
     }
     Result<> disposed = claim ? dispose_of_left(**claim, hierarchy) : Result<>(std::move(claim).error());
@@ -97,6 +100,7 @@ Result<Containers::Reaped> Containers::sweep_storage(bool kept) const {
     swept.count += removed.has_value();
     note(std::move(removed));
   }
+  note(sweep_leases());
   if (auto result = std::move(note).result(); !result) swept.error = std::move(result).error();
   return swept;
 }
@@ -117,20 +121,42 @@ Result<> Containers::each(const See& see) const {
 
 Result<> Containers::each_kept(const std::vector<std::string>& not_these, const See& see) const {
   const UniqueFd all = TRY(store_.containers());
-  for (const std::string& id : TRY(fs::list(all.get())))
-    if (!std::binary_search(not_these.begin(), not_these.end(), id)) show(see, id, kept_record(id), Place::kKept);
+  for (const std::string& id : TRY(fs::list(all.get()))) {
+    if (std::binary_search(not_these.begin(), not_these.end(), id)) continue;
+    auto record = kept_record(id);
+    // One that began since we looked has a run directory, from before its storage until after its last record is
+    // written. So whatever is read once that directory is not there is the last word.
+    if (record && *record && (*record)->phase != Phase::kStopped) {
+      if (exists(id)) continue;
+      record = kept_record(id);
+    }
+    show(see, id, std::move(record), Place::kKept);
+  }
   return ok();
 }
 
-Result<bool> Containers::remove_kept(const std::string& id) const {
+Result<bool> Containers::remove_kept(const std::string& id, const cgroups::Hierarchy& hierarchy) const {
   const UniqueFd all = TRY(store_.containers());
   const auto own = storage(id);
   if (!own && own.error().code == ENOENT) return false;
   if (!own) return own.error();
   if (sys::flock(own->get(), LOCK_EX | LOCK_NB) < 0) return false;
   if (exists(id)) return false;
+  // Its run directory may be gone and it lives: no files are taken from under processes.
+  TRY(dispose_cgroup(id, hierarchy), "removing container ", id);
   TRY(fs::remove_tree(all.get(), id), "removing container ", id);
   return true;
+}
+
+// Of containers whose run directory somebody else has removed.
+Result<> Containers::sweep_leases() const {
+  for (const std::string& lease : TRY(fs::list(ids_.get()))) {
+    char holder[64] = {};
+    if (sys::readlinkat(ids_.get(), lease.c_str(), holder, sizeof holder - 1) < 0) continue;
+    // A lease is made after its container's directory.
+    if (!exists(holder)) TRY(check(sys::unlinkat(ids_.get(), lease.c_str(), 0), "unlink", cat("lease ", lease)));
+  }
+  return ok();
 }
 
 Result<std::vector<Record>> Containers::list() const {

@@ -22,21 +22,17 @@
 namespace convox::runtime {
 namespace {
 
-constexpr std::chrono::milliseconds kDeath{10'000};  // for processes that were sent SIGKILL, busy disks included
 constexpr std::size_t kLargestConfig = 1 << 20;
 constexpr const char* kConfigName = "config.json";
 constexpr const char* kStopName = "stop";
 
+}  // namespace
+
 Result<> dispose_cgroup(const std::string& id, const cgroups::Hierarchy& hierarchy) {
   auto group = cgroups::Cgroup::open(hierarchy, cat("convox/", id));
   if (!group) return group.error().kind == Error::Kind::kNotFound ? ok() : Result<>(std::move(group).error());
-  if (group->remove()) return ok();  // the usual case: nobody is left in it
-  TRY(group->kill());
-  TRY(group->wait_empty(kDeath));
-  return group->remove();
+  return group->end();
 }
-
-}  // namespace
 
 Result<Containers> Containers::open(const std::string& run, rootfs::Store store) {
   UniqueFd directory = TRY(fs::open_private_directory(run), "opening ", run);

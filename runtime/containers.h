@@ -118,7 +118,7 @@ class Containers {
   [[nodiscard]] Result<Reaped> survey(const cgroups::Hierarchy& hierarchy, const See& see) const;
 
   // Removes the files and the record of one that has ended and was kept. False: it is in use, or gone.
-  [[nodiscard]] Result<bool> remove_kept(const std::string& id) const;
+  [[nodiscard]] Result<bool> remove_kept(const std::string& id, const cgroups::Hierarchy& hierarchy) const;
 
   // Of all containers, kept ones too. A record that cannot be read is an error: gc would take its layers away.
   [[nodiscard]] Result<std::vector<Record>> list() const;
@@ -142,6 +142,7 @@ class Containers {
   [[nodiscard]] Result<> each_kept(const std::vector<std::string>& not_these, const See& see) const;
   [[nodiscard]] Result<> dispose_of_left(const Claim& claim, const cgroups::Hierarchy& hierarchy) const;
   [[nodiscard]] Result<std::optional<Record>> left_by(const Claim& claim) const;
+  [[nodiscard]] Result<> sweep_leases() const;
   [[nodiscard]] Result<> release_ids(const Claim& claim) const;
   [[nodiscard]] Result<> remove_storage(const std::string& id) const;
   [[nodiscard]] Result<std::optional<Record>> kept_record(const std::string& id) const;
@@ -150,5 +151,8 @@ class Containers {
   UniqueFd run_, containers_, ids_;
   rootfs::Store store_;
 };
+
+// Ends what lives in the cgroup of container `id` and removes it. Success if there is none.
+Result<> dispose_cgroup(const std::string& id, const cgroups::Hierarchy& hierarchy);
 
 }  // namespace convox::runtime

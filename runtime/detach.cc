@@ -4,6 +4,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
@@ -30,6 +31,7 @@ using Clock = std::chrono::steady_clock;
 
 constexpr const char* kKeepers = "convox/@keepers";
 constexpr auto kLongestStart = 90s;  // a launch has a deadline of its own, and says more
+constexpr auto kLongestUndo = 15s;   // after a signal that interrupts it
 constexpr std::uint32_t kSegments = 10;
 constexpr int kFailedStart = 125;
 
@@ -65,7 +67,7 @@ Error received_failure(std::string_view packet) {
 
 // Nothing else in the machine may keep a process whose parent is gone from ending with it.
 Result<Child> await_start(Child child, const UniqueFd& socket, int signals) {
-  const auto deadline = Clock::now() + kLongestStart;
+  auto deadline = Clock::now() + kLongestStart;
   for (;;) {
     pollfd fds[2] = {{socket.get(), POLLIN, 0}, {signals, POLLIN, 0}};
     const auto left = std::chrono::ceil<std::chrono::milliseconds>(deadline - Clock::now());
@@ -75,13 +77,15 @@ Result<Child> await_start(Child child, const UniqueFd& socket, int signals) {
     if (ready == 0) {
       sys::pidfd_send_signal(child.pidfd.get(), SIGKILL);
       reap(child.pidfd);
-      return Error{Error::Kind::kSystem, ETIMEDOUT, cat("no start within ", kLongestStart.count(), " seconds"), {}};
+      return Error{Error::Kind::kSystem, ETIMEDOUT, "the launcher has not started it in time", {}};
     }
     TRY(check(ready, "ppoll", ""));
     // Passed on: the launcher undoes what it did and says by which signal it was interrupted.
     if (fds[1].revents)
-      if (const int signal = next_signal(signals); asks_to_end(signal))
+      if (const int signal = next_signal(signals); asks_to_end(signal)) {
         sys::pidfd_send_signal(child.pidfd.get(), signal);
+        deadline = std::min(deadline, Clock::now() + kLongestUndo);
+      }
     if (!fds[0].revents) continue;
     char packet[8192];
     const long got = sys::read(socket.get(), packet, sizeof packet);
@@ -99,6 +103,15 @@ Result<Child> await_start(Child child, const UniqueFd& socket, int signals) {
 // for it: a signal that the launch answers by undoing all.
 Result<> leave(int parent) {
   TRY(check(sys::setsid(), "setsid", ""));
+  // The caller's limits are about its own session: one of processor time would one day kill the keeper, one of file
+  // size end its log.  getrlimit(2)
+  for (const int resource : {RLIMIT_CPU, RLIMIT_FSIZE, RLIMIT_AS, RLIMIT_DATA}) {
+    rlimit64 limit{RLIM64_INFINITY, RLIM64_INFINITY};
+    if (sys::prlimit64(0, resource, &limit, nullptr) == 0) continue;
+    TRY(check(sys::prlimit64(0, resource, nullptr, &limit), "prlimit", ""));  // not ours to raise: as far as it goes
+    limit.rlim_cur = limit.rlim_max;
+    TRY(check(sys::prlimit64(0, resource, &limit, nullptr), "prlimit", ""));
+  }
   TRY(check(sys::prctl(PR_SET_PDEATHSIG, SIGTERM), "prctl", "PR_SET_PDEATHSIG"));
   if (sys::getppid() != parent) return invalid("whoever started it is gone");
   const UniqueFd null = TRY(fs::open("/dev/null", O_RDWR));
@@ -289,7 +302,8 @@ Result<> wait_for_next(Detached& what, std::chrono::milliseconds delay) {
   ++record.restarts;
   record.phase = Phase::kWaiting;
   TRY(what.containers.end_round(what.claim, what.host.cgroups));
-  TRY(what.containers.write(what.claim, record));
+  // On a full run directory the old record stays, and says again that it has ended when the pause is over.
+  (void)what.containers.write(what.claim, record);
   note_in_log(what.containers.store().path(), record.app, record.id,
               cat("restart ", record.restarts, " in ", delay.count(), " ms"));
   return become_minder(what, nullptr, delay);
@@ -303,21 +317,38 @@ Result<Child> start_detached(Detached& what, int signals) {
                        [&](int parent, int ready) { return start_and_mind(what, parent, ready, signals); });
 }
 
-Result<int> after_end(const Containers& containers, const Host& host, const Claim& claim, int signals) {
-  ContainerConfig config = TRY(containers.config(claim.id));
-  Record last = TRY(containers.record(claim));
-  Detached what{containers, host, claim, std::move(config), std::move(last)};
+namespace {
+
+// Returns when it is not to be started again.
+Result<> go_on(Detached& what, int signals) {
   Record& record = what.record;
   record.minder = static_cast<int>(sys::getpid());
   if (record.phase != Phase::kWaiting) {
-    TRY(containers.note_end(record));
-  } else if (!containers.stop_requested(claim)) {
+    TRY(what.containers.note_end(record));
+  } else if (!what.containers.stop_requested(what.claim)) {
     note_failed_start(record, start_again(what, signals));
-    note_in_log(containers.store().path(), record.app, record.id, record.why);
+    note_in_log(what.containers.store().path(), record.app, record.id, record.why);
   }
   record.phase = Phase::kStopped;
-  if (!containers.stop_requested(claim))
-    if (const auto delay = restart_after(record)) TRY(wait_for_next(what, *delay));
+  if (what.containers.stop_requested(what.claim)) return ok();
+  const auto delay = restart_after(record);
+  return delay ? wait_for_next(what, *delay) : ok();
+}
+
+}  // namespace
+
+Result<int> after_end(const Containers& containers, const Host& host, const Claim& claim, int signals) {
+  Record last = TRY(containers.record(claim));
+  Detached what{containers, host, claim, {}, std::move(last)};
+  Record& record = what.record;
+  Result<ContainerConfig> config = containers.config(claim.id);
+  if (config) what.config = std::move(*config);
+  // Nobody reads what we print, so a failure is told where whoever looks for the container will look.
+  if (const Result<> gone_on = config ? go_on(what, signals) : Result<>(config.error()); !gone_on) {
+    record.phase = Phase::kStopped;
+    record.why = cat("not started again: ", gone_on.error().text);
+    note_in_log(containers.store().path(), record.app, record.id, record.why);
+  }
   TRY(containers.dispose(claim, host.cgroups, record.remove ? nullptr : &record));
   return record.status >= 0 ? record.status : kFailedStart;
 }

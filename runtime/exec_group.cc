@@ -14,15 +14,7 @@ namespace {
 
 using namespace std::chrono_literals;
 
-constexpr auto kDeath = 10s;  // for processes that were sent SIGKILL, busy disks included
 constexpr std::string_view kDetached = ".detached";
-
-Result<> kill_and_remove(const cgroups::Cgroup& group) {
-  if (group.remove()) return ok();  // the usual case: nobody is left in it
-  TRY(group.kill());
-  TRY(group.wait_empty(kDeath));
-  return group.remove();
-}
 
 Result<> forget(int directory, const std::string& file) {
   const long removed = sys::unlinkat(directory, file.c_str(), 0);
@@ -57,7 +49,7 @@ Result<> end_if_abandoned(int directory, const std::string& file, const cgroups:
       cgroups::Cgroup::open(hierarchy, cat("convox/", name.substr(0, dot), "/exec-", name.substr(dot + 1)));
   if (!group && group.error().kind != Error::Kind::kNotFound) return group.error();
   if (group && detached && !group->wait_empty(0ms)) return ok();  // its processes live
-  if (group) TRY(kill_and_remove(*group));
+  if (group) TRY(group->end());
   return forget(directory, file);
 }
 
@@ -87,7 +79,7 @@ Result<> ExecGroup::detach() {
 }
 
 Result<> ExecGroup::end() {
-  TRY(kill_and_remove(group_));
+  TRY(group_.end());
   return forget(directory_, file_);
 }
 

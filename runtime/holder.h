@@ -2,7 +2,8 @@
 //
 // Between two starts its pids change, and a pid may be another process's by the time it is used. So descriptors are
 // opened first and the claim is looked at after that: while somebody holds it, the pids of the record are those that it
-// names.  pidfd_open(2), inotify(7)
+// names. Looking takes the claim shared and at once, so that those who look do not take each other for a holder.
+// pidfd_open(2), inotify(7), flock(2)
 #pragma once
 #include <chrono>
 #include <optional>
@@ -13,13 +14,18 @@
 namespace convox::runtime {
 
 struct Holder {
-  Record record;
-  UniqueFd process;  // pidfd of whoever will let go of the claim last
-  UniqueFd payload;  // pidfd, if one runs
-  UniqueFd changes;  // inotify on the container's directory: becomes readable when the record changes, or goes
+  Record record;            // with nothing but its id, if it cannot be read
+  UniqueFd keeper, minder;  // pidfds of those that live: the keeper, or an attached convox; the minder, if there is one
+  UniqueFd payload;         // pidfd, if one runs
+  UniqueFd news;            // becomes readable when one of them has ended, or the record changes or goes
+
+ private:
+  friend Result<std::optional<Holder>> find_holder(const Containers& containers, const std::string& id);
+  UniqueFd changes_;
 };
 
-// Nothing if nobody holds it any more.
+// Nothing if nobody holds it any more. Where none of its processes lives and somebody has the claim all the same, a
+// command is just removing it: that one is waited for, some seconds.
 Result<std::optional<Holder>> find_holder(const Containers& containers, const std::string& id);
 
 // Waits until it has finally ended: nobody holds it, and nobody will start it again. False: that took longer than

@@ -27,16 +27,18 @@ std::vector<std::string> expired(const std::vector<Listed>& all, std::int64_t no
   return ids;
 }
 
-void sweep_finished(const Containers& containers, std::vector<Listed>& all, std::int64_t now) {
+void sweep_finished(const Containers& containers, const cgroups::Hierarchy& hierarchy, std::vector<Listed>& all,
+                    std::int64_t now) {
   for (const std::string& id : expired(all, now)) {
-    const Result<bool> removed = containers.remove_kept(id);
+    const Result<bool> removed = containers.remove_kept(id, hierarchy);
     if (removed && *removed) std::erase_if(all, [&](const Listed& one) { return one.record.id == id; });
   }
 }
 
-Result<> sweep_app(const Containers& containers, const std::string& app, std::int64_t now) {
+Result<> sweep_app(const Containers& containers, const cgroups::Hierarchy& hierarchy, const std::string& app,
+                   std::int64_t now) {
   std::vector<Listed> all = TRY(list_containers(containers));
-  sweep_finished(containers, all, now);
+  sweep_finished(containers, hierarchy, all, now);
   TRY(sweep_logs(
       containers.store().path(), app, [&](const std::string& id) { return containers.exists(id); }, kFinishedLogs));
   return ok();

@@ -21,9 +21,11 @@ inline constexpr std::uint64_t kFinishedLogs = 512
                                                << 20;  // bytes, of each app: what the logs of those that ended may have
 
 // Removes them, from `all` too. One that cannot be removed is left for the next time.
-void sweep_finished(const Containers& containers, std::vector<Listed>& all, std::int64_t now);
+void sweep_finished(const Containers& containers, const cgroups::Hierarchy& hierarchy, std::vector<Listed>& all,
+                    std::int64_t now);
 
 // For whoever adds one to `app`, when others have ended: them, and the oldest logs of the app.
-Result<> sweep_app(const Containers& containers, const std::string& app, std::int64_t now);
+Result<> sweep_app(const Containers& containers, const cgroups::Hierarchy& hierarchy, const std::string& app,
+                   std::int64_t now);
 
 }  // namespace convox::runtime

@@ -227,8 +227,11 @@ Test(detach, a_timeout_stops_it) {
   App app;
   const Ran ran = app.convox(
       {"run", "--detach", "--wait", "--timeout", "300ms", "web", "trap 'exit 9' TERM; while :; do sleep 0.05; done"});
-  EXPECT_STATUS(ran, 9);
-  EXPECT_CONTAINS(record(app, ran.err.substr(9, 12)), "--timeout");
+  EXPECT_STATUS(ran, 124);
+  EXPECT_CONTAINS(ran.err, "ERROR: web was stopped: it ran longer than --timeout");
+  const std::string last = record(app, ran.err.substr(9, 12));
+  EXPECT_CONTAINS(last, "--timeout");
+  cr_expect(number(last, "status") == 9);
 }
 
 Test(detach, with_rm_nothing_but_its_log_stays) {

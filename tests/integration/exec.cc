@@ -236,6 +236,28 @@ Test(exec, has_the_containers_environment_and_directory_and_what_flags_change_of
 
 // --- confinement
 
+Test(exec, has_the_limits_of_the_container_and_not_the_callers) {
+  REQUIRE(kNeeds);
+  App app;
+  const std::string convox = Sandbox::build() + "/convox";
+  Program container =
+      app.start({"/bin/sh", "-c", "ulimit -S -f 100000; ulimit -n 2000; exec \"$0\" run web sleep 60", convox});
+  std::string id;
+  cr_assert(comes_true([&] {
+    id = app.convox({"ps", "-q"}).out.substr(0, 12);
+    return id.size() == 12 && app.convox({"exec", id, "true"}).status == 0;
+  }));
+  const std::string own = app.convox({"exec", id, "cat", "/proc/1/limits"}).out;
+  EXPECT_CONTAINS(own, "2000");
+  EXPECT_TEXT(app.convox({"exec", id, "cat", "/proc/self/limits"}).out, own);
+  const Ran limited =
+      app.run({"/bin/sh", "-c", "ulimit -S -v 4000000; ulimit -S -t 50; exec \"$0\" exec \"$1\" cat /proc/self/limits",
+               convox, id});
+  EXPECT_TEXT(limited.out, own);
+  EXPECT_STATUS(app.convox({"ps", "stop", id}), 0);
+  container.wait();
+}
+
 Test(exec, is_confined_exactly_as_the_container_is) {
   REQUIRE(kNeeds);
   App app;

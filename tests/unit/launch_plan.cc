@@ -177,6 +177,8 @@ Test(launch_plan, what_cannot_be_had_is_refused_and_never_left_out) {
   config.namespaces.user = false;
   config.capabilities |= security::bit(CAP_MKNOD);
   cr_assert(refused(config).starts_with("MKNOD"));
+  config.capabilities = security::kDefaultCapabilities | security::bit(CAP_SYS_PTRACE);
+  cr_assert(refused(config).starts_with("SYS_PTRACE"));
   host = modern_host();
   host.cgroups.controllers = {};
   config = simple();

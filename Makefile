@@ -182,10 +182,11 @@ census: all $(BUILD)/tests/integration/census $(BUILD)/tests/testbox ## run 1,50
 	$(Q)scripts/census-runs $(BUILD)
 log-flood: all $(BUILD)/tests/flood ## 100 million lines through rotation and 20 kills: does a follower see each once?
 	$(Q)scripts/log-flood $(BUILD)
-bench: ## measure beside crun, runc, bwrap and the bare kernel work
+bench: ## measure beside podman, crun, runc, bwrap and the bare kernel work
 	$(Q)scripts/install-deps build bench
-	+$(Q)$(submake) all $(BUILD)/tests/bench/interleave $(BUILD)/tests/bench/bare $(BUILD)/tests/bench/empty
+	+$(Q)$(submake) all $(addprefix $(BUILD)/tests/bench/,interleave bare bare_exec empty many memlock)
 	$(Q)scripts/bench $(BUILD)
+	$(Q)scripts/bench-podman $(BUILD)
 
 $(BUILD)/tests/bench/%: $(BUILD)/tests/bench/%.o
 	$(Q)$(CXX) -static $^ -o $@

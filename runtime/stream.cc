@@ -20,6 +20,7 @@ constexpr int kLastReads = 64;
 
 // A write of this size to a pipe that poll calls writable does not block: pipe(7), "PIPE_BUF".
 constexpr std::size_t kSafeWrite = 4096;
+constexpr std::size_t kBufferSize = 65536;  // as much as a pipe holds
 
 // To open the master of a pseudo-terminal again would make another pseudo-terminal.  pts(4)
 bool is_master(int fd) {
@@ -120,7 +121,8 @@ void Stream::close() {
 
 // False: the source has nothing now, or has ended.
 bool Stream::read() {
-  const long got = from_.read(buffer_.data(), buffer_.size());
+  if (!buffer_) buffer_ = std::make_unique_for_overwrite<char[]>(kBufferSize);
+  const long got = from_.read(buffer_.get(), kBufferSize);
   if (got == -EAGAIN || got == -EINTR) return false;
   if (got <= 0) {
     end(got);
@@ -132,7 +134,7 @@ bool Stream::read() {
 }
 
 void Stream::write() {
-  const long put = to_.write(buffer_.data() + begin_, end_ - begin_);
+  const long put = to_.write(buffer_.get() + begin_, end_ - begin_);
   if (put == -EAGAIN || put == -EINTR) return;
   if (put < 0) {
     refused_ = true;

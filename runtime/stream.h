@@ -7,9 +7,9 @@
 #pragma once
 #include <poll.h>
 
-#include <array>
 #include <chrono>
 #include <cstddef>
+#include <memory>
 #include <string_view>
 
 #include "runtime/base/unique_fd.h"
@@ -71,7 +71,8 @@ class Stream {
   UniqueFd* closes_ = nullptr;
   bool open_ = false, refused_ = false;
   Errno error_;
-  std::array<char, 65536> buffer_;
+  // Made by the first read, so that a command that says nothing costs no memory, and not cleared.
+  std::unique_ptr<char[]> buffer_;
   int last_reads_ = 0;
   std::size_t begin_ = 0, end_ = 0;
 };

@@ -90,7 +90,7 @@ Result<std::vector<Entry>> entries(int dir) {
   // A descriptor of its own: the offset of a directory descriptor is shared with whoever else holds it.
   const UniqueFd own(TRY(check(sys::openat(dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC), "open", ".")));
   std::vector<Entry> found;
-  alignas(dirent64) char buffer[32768];
+  alignas(dirent64) char buffer[32768] __attribute__((uninitialized));
   for (;;) {
     const long got = sys::getdents64(own.get(), buffer, sizeof buffer);
     if (got < 0) return os_error("getdents64", "", Errno(got));
@@ -150,6 +150,24 @@ Result<UniqueFd> resolved(int dir, const std::string& path, int flags, unsigned 
   return opened(fd, path);
 }
 
+// Opens before it makes: what is asked for is nearly always there, and mkdir(2) would find that out only with the
+// directory above locked against all others.
+template <class Open, class Make>
+Result<UniqueFd> opened_or_made(const Open& open_it, const Make& make_it, const std::string& name) {
+  Result<UniqueFd> there = open_it();
+  if (there || there.error().code != ENOENT) return there;
+  const long made = make_it();
+  if (made < 0 && made != -EEXIST) return os_error("mkdir", name, Errno(made));
+  return open_it();
+}
+
+// As `mkdir -p` does, with 0700 for the last.
+long make_with_parents(const std::string& path) {
+  for (std::size_t at = path.find('/', 1); at != std::string::npos; at = path.find('/', at + 1))
+    sys::mkdirat(AT_FDCWD, path.substr(0, at).c_str(), 0755);
+  return sys::mkdirat(AT_FDCWD, path.c_str(), 0700);
+}
+
 }  // namespace
 
 Result<UniqueFd> open(const std::string& path, int flags, unsigned mode) {
@@ -166,14 +184,8 @@ Result<UniqueFd> open_in_root(int root, const std::string& path, int flags, unsi
 }
 
 Result<UniqueFd> open_private_directory(const std::string& path) {
-  long made = sys::mkdirat(AT_FDCWD, path.c_str(), 0700);
-  if (made == -ENOENT) {  // parents, as `mkdir -p` would make them
-    for (std::size_t at = path.find('/', 1); at != std::string::npos; at = path.find('/', at + 1))
-      sys::mkdirat(AT_FDCWD, path.substr(0, at).c_str(), 0755);
-    made = sys::mkdirat(AT_FDCWD, path.c_str(), 0700);
-  }
-  if (made < 0 && made != -EEXIST) return os_error("mkdir", path, Errno(made));
-  UniqueFd dir = TRY(open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW));
+  UniqueFd dir = TRY(opened_or_made([&] { return open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW); },
+                                    [&] { return make_with_parents(path); }, path));
   struct stat st {};
   TRY(check(sys::newfstatat(dir.get(), "", &st, AT_EMPTY_PATH), "stat", path));
   if (st.st_uid != 0 && st.st_uid != ::geteuid())
@@ -183,9 +195,8 @@ Result<UniqueFd> open_private_directory(const std::string& path) {
 }
 
 Result<UniqueFd> make_and_open_directory(int dir, const std::string& name, unsigned mode) {
-  const long made = sys::mkdirat(dir, name.c_str(), mode);
-  if (made < 0 && made != -EEXIST) return os_error("mkdir", name, Errno(made));
-  return open_beneath(dir, name, O_RDONLY | O_DIRECTORY);
+  return opened_or_made([&] { return open_beneath(dir, name, O_RDONLY | O_DIRECTORY); },
+                        [&] { return sys::mkdirat(dir, name.c_str(), mode); }, name);
 }
 
 Result<std::string> read_all(int fd, std::string_view what, std::size_t limit) {

@@ -21,23 +21,15 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <string>
 
+#include "tests/bench/measure.h"
+
 namespace {
 
 constexpr unsigned kFirstId = 524288;
-
-[[noreturn]] void die(const char* deed) {
-  fprintf(stderr, "bare: %s: %s\n", deed, strerror(errno));
-  _exit(99);
-}
-long must(long result, const char* deed) {
-  if (result < 0) die(deed);
-  return result;
-}
 
 struct Wanted {
   std::string rootfs, cgroup, scratch;
@@ -184,12 +176,6 @@ void live_and_die(const Wanted& wanted) {
   for (const char* name : {"/work/work/incompat/volatile/dirty", "/work/work/incompat/volatile", "/work/work/incompat",
                            "/work/work", "/work", "/upper", ""})
     if (remove((wanted.scratch + name).c_str()) < 0 && errno != ENOENT) die("remove the scratch directory");
-}
-
-double now() {
-  timespec time{};
-  clock_gettime(CLOCK_MONOTONIC, &time);
-  return static_cast<double>(time.tv_sec) * 1e6 + static_cast<double>(time.tv_nsec) / 1e3;
 }
 
 }  // namespace

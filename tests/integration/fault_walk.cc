@@ -214,9 +214,11 @@ class Walker {
   // On a terminal our messages follow it: of an undo that failed, for instance, which is not the payload's failure.
   std::string payload_output(const Ran& ran) const {
     if (!form_->terminal) return ran.out;
+    const std::string before = ran.out.substr(0, ran.out.find("ERROR: "));
     std::string text;
-    for (const std::string& line : lines(ran.out.substr(0, ran.out.find("ERROR: "))))
+    for (const std::string& line : lines(before))
       if (!line.starts_with("WARNING: ")) text += line + "\n";
+    if (!text.empty() && !before.ends_with('\n')) text.pop_back();  // half a line stays half a line
     return text;
   }
 

@@ -47,7 +47,9 @@ class Planner {
   StagePlan plan() {
     start_clean();
     plan_.then(UnshareMounts{});
-    plan_.then(Receive{slots_.count});  // until here the host side has prepared mounts in parallel
+    set_up_machine();  // needs no file system, and the host side is still preparing it
+    set_limits();
+    plan_.then(Receive{slots_.count});
     plan_.then(AttachRoot{{slots_.root}});
     build_file_system();
     // The image is in place, and nothing else can change it yet.
@@ -56,10 +58,9 @@ class Planner {
     plan_.then(OwnStdio{});
     plan_.then(PivotRoot{});  // after the mounts: proc and sysfs may only be mounted while the host's are still visible
     plan_.then(MakeDirectory{text(want_.directory)});  // after the pivot: no host path can be reached any more
-    set_up_machine();
+    write_sysctls();
     if (want_.masks) restrict();                           // it covers /proc/sys, so after the sysctls
     if (want_.read_only_root) plan_.then(ReadOnlyRoot{});  // after the last directory that had to be made
-    set_limits();
     become_payload(Verify{want_.capabilities, want_.no_new_privileges}, true);
     return finished();
   }
@@ -145,8 +146,11 @@ class Planner {
 
   void set_up_machine() {
     if (want_.namespaces.uts) plan_.then(SetHostname{text(want_.id)});
+    if (want_.namespaces.network) plan_.then(RaiseLoopback{});
+  }
+
+  void write_sysctls() {
     if (!want_.namespaces.network) return;
-    plan_.then(RaiseLoopback{});
     // ping without CAP_NET_RAW, and ports below 1024 for any user: both concern the container's own network only. An
     // unmapped group in the range is EINVAL.
     const char* groups = want_.namespaces.user ? "0 65535" : "0 2147483647";

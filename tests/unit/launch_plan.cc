@@ -80,11 +80,11 @@ Test(launch_plan, the_stage_does_things_in_the_order_that_leaves_no_gap) {
   const LaunchPlan plan = planned(config);
   using namespace stage;
   const std::size_t order[] = {
-      place<StartSession>(plan),    place<UnshareMounts>(plan), place<Receive>(plan),    place<AttachRoot>(plan),
-      place<MountNew>(plan),        place<ResolveUser>(plan),   place<PivotRoot>(plan),  place<SetHostname>(plan),
-      place<WriteSysctl>(plan),     place<Mask>(plan),          place<ReadOnly>(plan),   place<ReadOnlyRoot>(plan),
-      place<NoNewPrivileges>(plan), place<DropBounding>(plan),  place<BecomeUser>(plan), place<SetCapabilities>(plan),
-      place<DieWithParent>(plan),   place<FindCommand>(plan),   place<Verify>(plan),     place<CloseOnExec>(plan),
+      place<StartSession>(plan),    place<UnshareMounts>(plan), place<SetHostname>(plan), place<Receive>(plan),
+      place<AttachRoot>(plan),      place<MountNew>(plan),      place<ResolveUser>(plan), place<PivotRoot>(plan),
+      place<WriteSysctl>(plan),     place<Mask>(plan),          place<ReadOnly>(plan),    place<ReadOnlyRoot>(plan),
+      place<NoNewPrivileges>(plan), place<DropBounding>(plan),  place<BecomeUser>(plan),  place<SetCapabilities>(plan),
+      place<DieWithParent>(plan),   place<FindCommand>(plan),   place<Verify>(plan),      place<CloseOnExec>(plan),
       place<LoadFilter>(plan),      place<Execute>(plan)};
   for (std::size_t i = 0; i + 1 < std::size(order); ++i)
     cr_assert(order[i] < order[i + 1], "step %zu of the list", i + 1);

@@ -11,6 +11,7 @@
 #include <algorithm>
 
 #include "tests/support/app.h"
+#include "tests/support/wait.h"
 
 using namespace convox::test;
 using convox::cat;
@@ -18,21 +19,6 @@ using convox::cat;
 namespace {
 constexpr auto kNeeds = Root | CgroupV2 | UserNamespaces;
 constexpr int kKilled = 128 + SIGKILL;
-
-void sleep_milliseconds(long time) {
-  const timespec span{time / 1000, time % 1000 * 1'000'000};
-  nanosleep(&span, nullptr);
-}
-
-// Waits, as a person would, until something is so.
-template <class Condition>
-bool comes_true(Condition condition) {
-  for (int moment = 0; moment < 500; ++moment) {
-    if (condition()) return true;
-    sleep_milliseconds(20);
-  }
-  return condition();
-}
 
 std::vector<std::string> entries(const std::string& directory) {
   std::vector<std::string> names;

@@ -16,6 +16,7 @@
 #include "tests/support/fault_points.h"
 #include "tests/support/needs.h"
 #include "tests/support/sandbox.h"
+#include "tests/support/wait.h"
 
 using namespace convox::test;
 using convox::cat;
@@ -35,11 +36,6 @@ struct Form {
   std::size_t step;
 };
 const Form kForms[] = {{"run", 2}, {"minded", 5}, {"stop", 2}, {"logs", 2}};
-
-void sleep_milliseconds(long time) {
-  const timespec span{time / 1000, time % 1000 * 1'000'000};
-  nanosleep(&span, nullptr);
-}
 
 class Walker {
  public:

@@ -6,6 +6,7 @@
 
 #include "tests/support/app.h"
 #include "tests/support/log_writer.h"
+#include "tests/support/wait.h"
 
 using namespace convox;
 using namespace convox::test;
@@ -18,11 +19,6 @@ std::int64_t now() {
   timespec at{};
   clock_gettime(CLOCK_REALTIME, &at);
   return at.tv_sec * kTick + at.tv_nsec;
-}
-
-void sleep_milliseconds(long time) {
-  const timespec span{time / 1000, time % 1000 * 1'000'000};
-  nanosleep(&span, nullptr);
 }
 
 // A box in which apps have logs that no container wrote.

@@ -7,6 +7,7 @@
 #include <algorithm>
 
 #include "tests/support/app.h"
+#include "tests/support/wait.h"
 
 using namespace convox::test;
 
@@ -15,24 +16,9 @@ constexpr auto kNeeds = Root | CgroupV2 | UserNamespaces;
 constexpr auto kControllers = kNeeds | CgroupControllers;
 constexpr const char* kHeader = "ID  NAME  RELEASE  CPU  MEM  STARTED  COMMAND\n";
 
-void sleep_milliseconds(long time) {
-  const timespec span{time / 1000, time % 1000 * 1'000'000};
-  nanosleep(&span, nullptr);
-}
-
 int slowness() {
   const char* times = getenv("CONVOX_TEST_SLOWNESS");
   return times ? atoi(times) : 1;
-}
-
-// Waits, as a person would, until something is so.
-template <class Condition>
-bool comes_true(Condition condition) {
-  for (int moment = 0; moment < 200 * slowness(); ++moment) {
-    if (condition()) return true;
-    sleep_milliseconds(50);
-  }
-  return condition();
 }
 
 // An app of detached containers, which all end with it.

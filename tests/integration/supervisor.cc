@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "tests/support/app.h"
+#include "tests/support/wait.h"
 
 using namespace convox::test;
 
@@ -18,11 +19,6 @@ std::string program() { return Sandbox::build() + "/convox"; }
 
 // A line for a shell, with convox as $0.
 std::vector<std::string> shell_line(const std::string& line) { return {"/bin/sh", "-c", line, program()}; }
-
-void sleep_milliseconds(long time) {
-  const timespec span{time / 1000, time % 1000 * 1'000'000};
-  nanosleep(&span, nullptr);
-}
 
 int slowness() {
   const char* times = getenv("CONVOX_TEST_SLOWNESS");

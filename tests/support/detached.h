@@ -10,23 +10,9 @@
 #include <vector>
 
 #include "tests/support/app.h"
+#include "tests/support/wait.h"
 
 namespace convox::test {
-
-inline void sleep_milliseconds(long time) {
-  const timespec span{time / 1000, time % 1000 * 1'000'000};
-  nanosleep(&span, nullptr);
-}
-
-// Waits, as a person would, until something is so.
-template <class Condition>
-bool comes_true(Condition condition) {
-  for (int moment = 0; moment < 500; ++moment) {
-    if (condition()) return true;
-    sleep_milliseconds(20);
-  }
-  return condition();
-}
 
 // Starts it; its id.
 inline std::string detached(App& app, std::vector<std::string> arguments) {

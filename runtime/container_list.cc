@@ -96,7 +96,7 @@ Result<Listed> find_container(const std::vector<Listed>& all, std::string_view t
   if (meant.empty()) return not_found(cat("no such process: ", text));
   std::string ids;
   for (std::size_t i = 0; i < meant.size() && i < kMostNamed; ++i) ids += cat(i ? ", " : "", meant[i]->record.id);
-  return invalid(cat("process id ", text, " is ambiguous: ", ids, meant.size() > kMostNamed ? ", ..." : ""));
+  return invalid(cat("ambiguous process id: ", text, " (", ids, meant.size() > kMostNamed ? ", ..." : "", ")"));
 }
 
 Result<std::optional<Listed>> find_live(const Containers& containers, const std::string& id) {

@@ -33,7 +33,7 @@ Result<Survey> survey_containers(const Containers& containers, const cgroups::Hi
 
 // What `text` names: an id, the beginning (3 characters or more) of exactly one, or with `service_of` the name of a
 // service of that app: then its oldest running service process, else its oldest running one-off. Kind::kNotFound:
-// "no such process: X"; kInvalid: "process id X is ambiguous: A, B".
+// "no such process: X"; kInvalid: "ambiguous process id: X (A, B)".
 Result<Listed> find_container(const std::vector<Listed>& all, std::string_view text,
                               std::optional<std::string_view> service_of = std::nullopt);
 

@@ -75,6 +75,7 @@ Result<std::optional<Claim>> Containers::try_claim(const std::string& id, Unique
 Result<Claim> Containers::claim_new() const {
   for (int attempt = 0; attempt < 100; ++attempt) {
     const std::string id = fs::random_hex(6);
+    if (storage(id)) continue;  // of one that has ended and was kept
     const long made = sys::mkdirat(containers_.get(), id.c_str(), 0700);
     if (made == -EEXIST) continue;
     TRY(check(made, "mkdir", cat(run_path_, "/c/", id)));

@@ -160,7 +160,7 @@ Test(logs, that_cannot_be_shown_are_one_error_and_no_output) {
       {{"logs", "-a", "nosuch"}, "ERROR: no such app: nosuch\n"},
       {{"logs", "-a", "app1", "-p", "bbbb"}, "ERROR: no such process: bbbb\n"},
       {{"logs", "-a", "app1", "-p", "aa"}, "ERROR: no such process: aa\n"},
-      {{"logs", "-a", "app1", "-p", "aaaa"}, "ERROR: process id aaaa is ambiguous: aaaaaaaaaaaa, aaaaaaaaaabb\n"},
+      {{"logs", "-a", "app1", "-p", "aaaa"}, "ERROR: ambiguous process id: aaaa (aaaaaaaaaaaa, aaaaaaaaaabb)\n"},
       {{"logs", "-a", "app1-b", "-p", "aaaaaaaaaaaa"}, "ERROR: no such process: aaaaaaaaaaaa\n"},
       {{"logs", "-a", "app1", "--tail", "-1"}, "ERROR: --tail must be >= 0\n"},
       {{"logs", "-a", "app1", "--timestamps=milli"}, "ERROR: --timestamps: \"milli\" is not nano\n"},

@@ -31,7 +31,7 @@ std::string found(std::string_view text, std::optional<std::string_view> app = s
 Test(container_list, three_characters_of_an_id_are_enough_if_no_other_begins_with_them) {
   expect_text(found("abd"), "abd000000003");
   expect_text(found("abc000000002"), "abc000000002");
-  expect_text(found("abc"), "process id abc is ambiguous: abc000000001, abc000000002");
+  expect_text(found("abc"), "ambiguous process id: abc (abc000000001, abc000000002)");
   expect_text(found("ab"), "no such process: ab");
   expect_text(found(""), "no such process: ");
   expect_text(found("fff"), "fff000000004");

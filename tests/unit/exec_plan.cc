@@ -2,8 +2,8 @@
 #include "runtime/exec_plan.h"
 
 #include <criterion/criterion.h>
-#include <sys/resource.h>
 #include <fcntl.h>
+#include <sys/resource.h>
 
 #include <cstdlib>
 

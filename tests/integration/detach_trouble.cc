@@ -104,10 +104,11 @@ Test(detach_trouble, files_are_not_removed_from_under_a_container_whose_run_dire
   REQUIRE(kNeeds);
   App app;
   const std::string id = detached(app, {"web", "sleep 60"});
-  const long payload = number(record(app, id), "pid");
+  const long payload = number(record(app, id), "pid"), keeper = number(record(app, id), "holder");
   app.run({"/bin/rm", "-r", app.state() + "/c/" + id});
   EXPECT_STATUS(app.convox({"ps", "rm", "--force", id}), 0);
   cr_expect(not process_lives(payload));
+  cr_expect(comes_true([&] { return not process_lives(keeper); }));
   remove_kept(app);  // and the lease of its ids
   EXPECT_ONLY_LOGS_LEFT(app);
 }

@@ -654,7 +654,7 @@ Test(exec, what_joins_cannot_be_looked_into_or_held_up_for_ever) {
   int told = 0;
   for (int round = 0; round < 20; ++round) {
     Program client = web.start_exec({"true"});
-    sleep_milliseconds(100);
+    sleep_milliseconds(100L * slowness());  // long enough for one that nobody stops
     client.signal(SIGTERM);
     const Ran ran = client.wait();
     told += ran.status == 143;

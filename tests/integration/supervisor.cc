@@ -20,11 +20,6 @@ std::string program() { return Sandbox::build() + "/convox"; }
 // A line for a shell, with convox as $0.
 std::vector<std::string> shell_line(const std::string& line) { return {"/bin/sh", "-c", line, program()}; }
 
-int slowness() {
-  const char* times = getenv("CONVOX_TEST_SLOWNESS");
-  return times ? atoi(times) : 1;
-}
-
 // Without taking anything of its output, which Program::wait would do: a terminal or pipe that nobody reads.
 bool ends_unread(const Program& running, int seconds) {
   const int pidfd = static_cast<int>(syscall(SYS_pidfd_open, running.pid(), 0));

@@ -16,11 +16,6 @@ constexpr auto kNeeds = Root | CgroupV2 | UserNamespaces;
 constexpr auto kControllers = kNeeds | CgroupControllers;
 constexpr const char* kHeader = "ID  NAME  RELEASE  CPU  MEM  STARTED  COMMAND\n";
 
-int slowness() {
-  const char* times = getenv("CONVOX_TEST_SLOWNESS");
-  return times ? atoi(times) : 1;
-}
-
 // An app of detached containers, which all end with it.
 struct Processes : App {
   ~Processes() {

@@ -11,6 +11,7 @@
 
 #include "runtime/base/cat.h"
 #include "tests/support/needs.h"
+#include "tests/support/wait.h"
 
 using namespace convox;
 using namespace convox::test;
@@ -356,7 +357,7 @@ Test(keeper, goes_on_when_the_payload_closes_its_outputs) {
               say("said\n");
               close(1);
               close(2);
-              usleep(200'000);
+              sleep_milliseconds(300L * slowness());
               return 4;
             }});
   cr_expect(not(kept.wait_for_end(100)));

@@ -11,6 +11,7 @@
 #include "runtime/keeper_plan.h"
 #include "tests/support/keeper.h"
 #include "tests/support/needs.h"
+#include "tests/support/wait.h"
 
 using namespace convox;
 using namespace convox::test;
@@ -65,6 +66,8 @@ Test(minder, executes_its_program_when_the_keeper_has_ended_or_its_time_has_come
   const std::string line = cat("b ", box.path(), "\n");
   const Gate gate;
   int pid = start(true, 0, gate);
+  // Its convox had them blocked all along; here it blocks them itself.
+  cr_assert(comes_true([&] { return status_line(pid, "SigBlk").find_first_not_of("0") != std::string::npos; }));
   for (const int signal : {SIGHUP, SIGINT, SIGTERM}) kill(pid, signal);
   cr_assert(not(ends(pid, 300)));
   gate.open();

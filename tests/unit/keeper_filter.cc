@@ -5,6 +5,7 @@
 #include <criterion/criterion.h>
 #include <fcntl.h>
 #include <linux/audit.h>
+#include <signal.h>
 
 #include <algorithm>
 #include <array>
@@ -54,7 +55,13 @@ Test(keeper_filter, allows_what_a_keeper_does_and_nothing_else) {
             sorted({__NR_epoll_pwait, __NR_epoll_ctl, __NR_read, __NR_pread64, __NR_write, __NR_pwrite64, __NR_pwritev,
                     __NR_ftruncate, __NR_fdatasync, __NR_close, __NR_clock_gettime, __NR_timerfd_settime,
                     __NR_pidfd_send_signal, __NR_waitid, __NR_exit_group}));
-  cr_assert(allowed(watcher_filter()) == sorted({__NR_ppoll, __NR_write, __NR_exit_group}));
+  cr_assert(allowed(watcher_filter()) == sorted({__NR_ppoll, __NR_pread64, __NR_write, __NR_exit_group}));
+}
+
+Test(keeper_filter, lets_a_watcher_continue_its_client_and_send_no_other_signal) {
+  cr_assert(allows(watcher_filter(), __NR_pidfd_send_signal, {9, SIGCONT}));
+  for (const std::uint64_t signal : {SIGKILL, SIGSTOP, SIGTERM, 0})
+    cr_assert(not(allows(watcher_filter(), __NR_pidfd_send_signal, {9, signal})));
 }
 
 Test(keeper_filter, lets_a_keeper_make_a_new_file_and_remove_one_but_open_none_that_exists) {

@@ -252,7 +252,7 @@ Test(fault_walk_detached, ends_well_whatever_fails) {
     cr_expect(counts[4] == 0, "%s", ran.out.substr(0, last).c_str());
     for (int i = 0; i < 5; ++i) total[i] += counts[i];
   }
-  fprintf(stderr, "fault walk, detached: %zu points, %d runs, leftovers %d, hangs %d, weaker starts %d\n", points,
+  fprintf(stderr, "fault walk: detached, %zu points, %d runs, leftovers %d, hangs %d, weaker starts %d\n", points,
           total[0], total[1], total[2], total[3]);
 }
 

@@ -65,7 +65,7 @@ Error received_failure(std::string_view packet) {
                end == packet.npos ? std::string() : std::string(packet.substr(end + 1))};
 }
 
-// Nothing else in the machine may keep a process whose parent is gone from ending with it.
+// Until the payload runs (the keeper's byte), or the launcher says why not, or ends without a word.
 Result<Child> await_start(Child child, const UniqueFd& socket, int signals) {
   auto deadline = Clock::now() + kLongestStart;
   for (;;) {
@@ -116,7 +116,8 @@ Result<> leave(int parent) {
   if (sys::getppid() != parent) return invalid("whoever started it is gone");
   const UniqueFd null = TRY(fs::open("/dev/null", O_RDWR));
   for (int fd = 0; fd < 3; ++fd) TRY(check(sys::dup3(null.get(), fd, 0), "dup3", "/dev/null"));
-  return check(sys::chdir("/"), "chdir", "/") ? ok() : Result<>(invalid("chdir /"));
+  TRY(check(sys::chdir("/"), "chdir", "/"));
+  return ok();
 }
 
 Result<> stay_open(int fd) {

@@ -42,7 +42,7 @@ class Walker {
   Walker() {
     box_.add_testbox_app();
     const Ran first = box_.convox({"run", "--detach", "--wait", "--rm", "web", "testbox", "exit", "0"});
-    if (first.status != 0) printf("DEFECT: no clean run: %s\n", first.err.c_str());
+    must_succeed(first, "a first run");
     box_.remember();
   }
   [[nodiscard]] const std::string& directory() const { return box_.path(); }
@@ -50,6 +50,7 @@ class Walker {
   void begin(const Form& form) {
     form_ = &form;
     const Ran clean = command({}, prepare());
+    must_succeed(clean, form.name);
     reference_ = masked(report_of(clean));
     logged_ = clean.out;
     clean_up();
@@ -93,12 +94,19 @@ class Walker {
   [[nodiscard]] bool is(std::string_view name) const { return name == form_->name; }
   [[nodiscard]] bool starts() const { return is("run") || is("minded"); }
 
+  // Without a fault everything succeeds, or the walk proves nothing.
+  void must_succeed(const Ran& ran, const char* what) {
+    if (ran.status == 0) return;
+    ++defects;
+    printf("DEFECT without a fault: %s: status %d: %s\n", what, ran.status, ran.err.c_str());
+  }
+
   // What has to be there before the command: for stop a container that runs, for logs one that has ended. Its id.
   std::string prepare() {
     if (starts()) return {};
     const Ran ran = is("stop") ? box_.convox({"run", "--detach", "--id", "web", "sleep 60"})
                                : box_.convox({"run", "--detach", "--wait", "--rm", "web", "echo one; echo two >&2"});
-    if (ran.status != 0) printf("DEFECT: cannot prepare: %s\n", ran.err.c_str());
+    must_succeed(ran, "what has to be there before");
     return is("stop") ? ran.out : ran.err.substr(ran.err.find(": ") + 2, 12);
   }
 
@@ -240,6 +248,7 @@ Test(fault_walk_detached, ends_well_whatever_fails) {
     write_file(cat(logs, "/", form.name), log);
     points += (points_in(log).size() + form.step - 1) / form.step;
   }
+  cr_assert(walker.defects == 0);
   cr_expect(points > 500, "the log of the calls holds %zu lines only", points);
   int total[5] = {};
   for (Program& worker : start_workers(kWorkers, {logs}, kLongestWalk)) {

@@ -2,7 +2,6 @@
 
 #include "cli/app/app_name.h"
 #include "cli/app/app_store.h"
-#include "cli/app/in_use.h"
 #include "cli/app_output.h"
 #include "cli/containers_view.h"
 #include "cli/output.h"
@@ -55,24 +54,21 @@ Result<int> info(const Invocation& invocation) {
   return 0;
 }
 
-// What is kept of its processes lies beside it, not in it.
-Result<> remove_finished(const Invocation& invocation, const std::string& app) {
-  const Containers containers = TRY(open_containers(invocation));
-  for (const runtime::Listed& one : TRY(containers.all()))
-    if (one.record.app == app && !one.live) TRY(containers.records.remove_kept(one.record.id, containers.host.cgroups));
-  return ok();
-}
-
 Result<int> remove(const Invocation& invocation) {
   const std::string& name = invocation.arguments[0];
   const app::AppStore store(invocation.globals.root);
   TRY(store.find(name));
-  const auto running = TRY(app::running_containers(invocation.globals.run, name));
+  const Containers containers = TRY(open_containers(invocation));
+  const std::vector<runtime::Listed> all = TRY(containers.all());
+  std::vector<std::string> running;
+  for (const runtime::Listed& one : all)  // one whose record cannot be read may be the app's
+    if (one.live && (one.record.app == name || one.record.app.empty())) running.push_back(one.record.id);
   if (!running.empty())
     return invalid(cat("app ", name, " has running processes: ", app::join(running, ", "))).advise("end them first");
   const Progress progress;
   TRY(progress.begin(cat("Deleting ", name)));
-  TRY(remove_finished(invocation, name));
+  for (const runtime::Listed& one : all)  // what is kept of them lies beside the app, not in it
+    if (one.record.app == name) TRY(containers.records.remove_kept(one.record.id, containers.host.cgroups));
   TRY(store.remove(name));
   TRY(progress.done());
   return 0;

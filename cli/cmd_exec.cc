@@ -63,14 +63,7 @@ class ExecCommand {
     Result<int> result = start_and_wait(exec, target, signals);
     Result<> ended = exec.end();
     if (!ended) ended = std::move(ended).error().under(cat("removing what exec left in ", record_.id));
-    if (ended) return result;
-    if (!result) {  // why it did not start, and what is left of it
-      Error both = std::move(result).error();
-      both.text += cat("; then, ", ended.error().text);
-      return both;
-    }
-    print_error(error_line(ended.error()));  // the status stays the command's: 125 would say that it never ran
-    return result;
+    return after_removal(std::move(result), std::move(ended));
   }
 
  private:
@@ -102,7 +95,7 @@ class ExecCommand {
     const auto kills = cgroups::oom_killed(target.cgroup);
     if (kills && kills_before && kills->count > kills_before->count) ending.oom = *kills;
     const int status = report(ending, who_);
-    if (!ending.oom && ending.told_to_stop_by == 0 && runtime::has_ended(target))
+    if (!ending.oom && ending.told_to_stop_by == 0 && runtime::ends_in_a_moment(target))
       print_error(cat("ERROR: ", who_, ": the process ended, and the command with it\n"));
     return status;
   }

@@ -76,14 +76,7 @@ class Run {
     name_host(config_);
     Result<int> result = start_and_wait(claim, signals);
     Result<> disposed = containers_.dispose(claim, host_.cgroups, kept() ? &record_ : nullptr);
-    if (disposed) return result;
-    if (!result) {  // why it did not start, and what is left of it
-      Error both = std::move(result).error();
-      both.text += cat("; then, ", disposed.error().text);
-      return both;
-    }
-    print_error(error_line(disposed.error()));  // the status stays the command's: 125 would say that it never ran
-    return result;
+    return after_removal(std::move(result), std::move(disposed));
   }
 
  private:

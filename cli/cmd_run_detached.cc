@@ -113,10 +113,8 @@ Result<int> run_detached(const Invocation& invocation, const runtime::Containers
   runtime::Detached detached{containers, host, claim, std::move(config), std::move(record)};
   auto child = runtime::start_detached(detached, signals.fd());
   if (!child) {
-    Error error = std::move(child).error().under(cat("starting ", service));
-    if (Result<> disposed = containers.dispose(claim, host.cgroups); !disposed)
-      error.text += cat("; then, ", disposed.error().text);
-    return error;
+    Result<int> failed = std::move(child).error().under(cat("starting ", service));
+    return after_removal(std::move(failed), containers.dispose(claim, host.cgroups));
   }
   layers.reset();  // the record names them now
   const std::string id = claim.id;

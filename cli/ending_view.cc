@@ -5,6 +5,7 @@
 
 #include <chrono>
 
+#include "cli/output.h"
 #include "runtime/stream.h"
 
 namespace convox::cli {
@@ -28,6 +29,17 @@ int report(const runtime::Ending& ending, const std::string& who) {
   if (killed && ending.oom) tell(cgroups::describe(ending.oom, who));
   // Killed because we were told to stop: that signal is the reason, whichever one did it in the end.
   return killed && ending.told_to_stop_by != 0 && !ending.oom ? 128 + ending.told_to_stop_by : ending.status;
+}
+
+Result<int> after_removal(Result<int> result, Result<> removed) {
+  if (removed) return result;
+  if (result) {
+    print_error(error_line(removed.error()));
+    return result;
+  }
+  Error both = std::move(result).error();
+  both.text += cat("; then, ", removed.error().text);
+  return both;
 }
 
 }  // namespace convox::cli

@@ -10,7 +10,7 @@ Result<Running> Exec::perform() {
   if (done) done = child_.perform(plan_.meanwhile, plan_.first_meanwhile(), deed);
   if (!done && done.error().kind == Error::Kind::kSystem) {
     child_.give_up();  // a child of ours that nobody reaped would keep PID 1 from ending
-    if (has_ended(target_)) return invalid(cat("process ", target_.id, " is not running (it has just ended)"));
+    if (ends_in_a_moment(target_)) return invalid(cat("process ", target_.id, " is not running (it has just ended)"));
   }
   TRY(std::move(done));
   cgroups::Cgroup group = TRY(group_->group().again());

@@ -55,7 +55,7 @@ Result<std::vector<stage::SetLimit>> limits_of(const ContainerProcess& process) 
 
 }  // namespace
 
-bool has_ended(const ExecTarget& target) {
+bool ends_in_a_moment(const ExecTarget& target) {
   pollfd end{target.process.pidfd.get(), POLLIN, 0};
   timespec moment{0, kMoment};
   return sys::ppoll(&end, 1, &moment) == 1;

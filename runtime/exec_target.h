@@ -29,6 +29,6 @@ Result<ExecTarget> open_target(const Containers& containers, const cgroups::Hier
 
 // Did it end meanwhile? Then that is the reason for whatever failed. A PID 1 that was killed ends when the last of its
 // namespace has, so one that is asked for just after another needs a moment.  pid_namespaces(7)
-bool has_ended(const ExecTarget& target);
+bool ends_in_a_moment(const ExecTarget& target);
 
 }  // namespace convox::runtime

@@ -6,9 +6,9 @@
 
 #include <algorithm>
 #include <iterator>
-#include <string_view>
 
 #include "runtime/base/fs.h"
+#include "runtime/base/signal_sets.h"
 
 namespace convox::runtime {
 namespace {
@@ -35,17 +35,7 @@ bool asks_to_end(int signal) { return std::find(std::begin(kEnding), std::end(kE
 
 bool answers(int pid, int signal) {
   const auto status = fs::read(AT_FDCWD, cat("/proc/", pid, "/status"), 65536);
-  if (!status) return false;
-  const std::uint64_t wanted = std::uint64_t{1} << (signal - 1);
-  for (const std::string_view key : {"\nSigCgt:\t", "\nSigBlk:\t"}) {  // our own init waits for signals that it blocks
-    const std::size_t at = status->find(key);
-    std::uint64_t set = 0;
-    if (at == std::string::npos) continue;
-    for (std::size_t i = at + key.size(); i < status->size() && (*status)[i] != '\n'; ++i)
-      set = set << 4 | static_cast<std::uint64_t>((*status)[i] <= '9' ? (*status)[i] - '0' : (*status)[i] - 'a' + 10);
-    if (set & wanted) return true;
-  }
-  return false;
+  return status && handles_or_blocks(*status, signal);
 }
 
 }  // namespace convox::runtime

@@ -24,9 +24,7 @@ int next_signal(int watch);
 // INT, TERM, HUP, QUIT. The others (USR1, USR2, ALRM, CONT, WINCH) are for the container, once there is one.
 bool asks_to_end(int signal);
 
-// Does the container's PID 1 do anything at all when it gets this signal? The kernel drops a signal to a PID 1 that has
-// no handler for it; waiting for such a one to stop would be waiting for nothing.  pid_namespaces(7), "The namespace
-// init process"
+// Does the container's PID 1 do anything at all when it gets this signal? base/signal_sets.h says why one asks.
 bool answers(int pid, int signal);
 
 }  // namespace convox::runtime

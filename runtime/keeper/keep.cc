@@ -13,6 +13,7 @@
 #include <sys/wait.h>
 #include <time.h>
 
+#include "runtime/base/signal_sets.h"
 #include "runtime/keeper/keeper.h"
 #include "runtime/keeper/log.h"
 
@@ -68,7 +69,6 @@ class Keeper {
   void close(Stream& stream) const noexcept;
   void on_timer() noexcept;
   Errno set_timer(std::int64_t nanoseconds) const noexcept;
-  [[nodiscard]] bool answers(int signal) const noexcept;
   void kill() noexcept;
   [[noreturn]] void on_end() noexcept;
   void read_status(log::Exit& exit) const noexcept;
@@ -169,25 +169,11 @@ void Keeper::on_timer() noexcept {
   std::uint64_t expirations = 0;
   if (sys::read(timer_, &expirations, sizeof expirations) < 0) return;
   timed_out_ = true;
-  if (phase_ == Phase::kStopping || !answers(static_cast<int>(plan_.stop_signal))) return kill();
+  const int signal = static_cast<int>(plan_.stop_signal);
+  if (phase_ == Phase::kStopping || !handles_or_blocks(read_file(plan_.status), signal)) return kill();
   phase_ = Phase::kStopping;
-  sys::pidfd_send_signal(plan_.payload, static_cast<int>(plan_.stop_signal));
+  sys::pidfd_send_signal(plan_.payload, signal);
   if (set_timer(plan_.grace)) kill();
-}
-
-// The kernel drops a signal to the PID 1 of a namespace that has no handler for it.  pid_namespaces(7). A blocked one
-// it may be waiting for, as our own init does.
-bool Keeper::answers(int signal) const noexcept {
-  const std::string_view status = read_file(plan_.status);
-  for (const std::string_view key : {"\nSigCgt:\t", "\nSigBlk:\t"}) {
-    const std::size_t at = status.find(key);
-    if (at == std::string_view::npos) continue;
-    std::uint64_t set = 0;
-    for (std::size_t i = at + key.size(); i < status.size() && status[i] != '\n'; ++i)
-      set = set << 4 | static_cast<std::uint64_t>(status[i] <= '9' ? status[i] - '0' : status[i] - 'a' + 10);
-    if (set >> (signal - 1) & 1) return true;
-  }
-  return false;
 }
 
 // Everything in it at once, forks in progress included; with PID 1 the namespace dies anyway.

@@ -375,7 +375,8 @@ Test(app_commands, an_app_is_deleted_with_its_data_but_not_while_it_runs) {
   make_directories(box.lib() + "/volumes/app-2/data");
   // What a running container looks like to others: a directory that its supervisor holds locked.
   const std::string container = box.state() + "/c/551967b75abd";
-  write_file(container + "/state.json", "{\"version\":1,\"id\":\"551967b75abd\",\"app\":\"app\"}");
+  write_file(container + "/state.json",
+             "{\"version\":1,\"id\":\"551967b75abd\",\"app\":\"app\",\"phase\":\"running\"}");
   const int supervisor = open(container.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   cr_assert(flock(supervisor, LOCK_EX | LOCK_NB) == 0);
   expect_error(box.convox({"apps", "delete", "app"}), "app app has running processes: 551967b75abd; end them first");

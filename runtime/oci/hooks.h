@@ -1,0 +1,23 @@
+// How does a hook of the host side run?
+//
+// runtime-spec 1.3, config.md, "POSIX-platform Hooks": a program of the runtime's own namespaces, with exactly the
+// arguments and the environment given, the state of the container on its standard input, and a time limit after which
+// its process group is killed. Its output is shown only if it fails.
+#pragma once
+#include <string>
+#include <vector>
+
+#include "runtime/base/result.h"
+#include "runtime/base/unique_fd.h"
+#include "runtime/oci/config.h"
+
+namespace convox::oci {
+
+// One after the other, in `directory` (the bundle). The first that fails is the error, with what it said.
+Result<> run_hooks(const std::vector<Hook>& hooks, std::string_view kind, std::string_view state_json,
+                   const std::string& directory);
+
+// A file that holds `text` at offset 0: what a hook inside the container reads.
+Result<UniqueFd> state_file(std::string_view text);
+
+}  // namespace convox::oci

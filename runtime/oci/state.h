@@ -30,9 +30,10 @@ struct State {
   std::uint64_t start_time = 0;
   std::string boot;  // the boot's id
   CgroupDriver driver = CgroupDriver::kCgroupfs;
-  std::string cgroup;   // below the hierarchy's root; empty: none of its own
-  std::string scope;    // systemd's unit
-  std::string resctrl;  // the group that we made there; empty: none
+  std::string cgroup;        // below the hierarchy's root; empty: none of its own
+  bool made_cgroup = false;  // it is there, and was made for this container: what is in it may be killed
+  std::string scope;         // systemd's unit
+  std::string resctrl;       // the group that we made there; empty: none
   bool own_pid_namespace = true;
   bool started = false;  // the gate was opened
   bool has_poststart = false, has_poststop = false, notifies = false, notify_socket = false;
@@ -68,7 +69,8 @@ class States {
   [[nodiscard]] Result<Claim> claim(const std::string& id) const;
   [[nodiscard]] Result<> write(const Claim& claim, const State& state) const;
   [[nodiscard]] Result<> write_config(const Claim& claim, std::string_view text) const;
-  // Without the lock, as it is just now. kNotFound if there is no such container; kInvalid if its record is damaged.
+  // Without the lock, as it is just now. kNotFound if there is no such container; kInvalid if its record is damaged, or
+  // not written yet.
   [[nodiscard]] Result<State> read(const std::string& id) const;
   [[nodiscard]] Result<std::string> config(const std::string& id) const;
   [[nodiscard]] Result<UniqueFd> directory(const std::string& id) const;
@@ -76,7 +78,7 @@ class States {
   [[nodiscard]] Result<> remove(const Claim& claim) const;
   [[nodiscard]] Result<std::vector<std::string>> list() const;  // sorted
   [[nodiscard]] const std::string& path() const { return path_; }
-  // ROOT/.seccomp, for compiled filters; "." makes it no container.
+  // ROOT/@seccomp, for compiled filters: no id has an @.
   [[nodiscard]] Result<UniqueFd> filter_cache() const;
 
  private:

@@ -227,6 +227,19 @@ Result<> check_id(std::string_view id) {
   return ok();
 }
 
+std::string cgroup_of(std::string_view cgroups_path, std::string_view id) {
+  std::string clean;
+  for (std::string_view rest = cgroups_path; !rest.empty();) {
+    const std::string_view name = cut(rest, '/');
+    if (name.empty() || name == ".") continue;
+    if (name == "..")
+      clean.erase(clean.find('/') == std::string::npos ? 0 : clean.rfind('/'));
+    else
+      clean += clean.empty() ? std::string(name) : cat("/", name);
+  }
+  return clean.empty() ? std::string(id) : clean;
+}
+
 // --- the directory ---------------------------------------------------------------------------------------------------
 Result<States> States::open(const std::string& root, bool make) {
   if (!make && sys::faccessat2(AT_FDCWD, root.c_str(), 0, 0) == -ENOENT) return States(root, UniqueFd());

@@ -52,6 +52,10 @@ Result<State> decode(std::string_view text);
 // "[A-Za-z0-9_+.-]+", not "." or "..", at most 1024 bytes: `invalid container ID format`.
 Result<> check_id(std::string_view id);
 
+// The cgroup of a container, below the hierarchy's root, that the driver cgroupfs makes: cgroupsPath without `.`, `..`
+// and doubled slashes, or without one its id.
+std::string cgroup_of(std::string_view cgroups_path, std::string_view id);
+
 // A container that this process has locked.
 struct Claim {
   std::string id;

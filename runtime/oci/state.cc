@@ -165,14 +165,6 @@ bool has_ended(const UniqueFd& pidfd) {
   return sys::ppoll(&end, 1, &now) != 0;
 }
 
-Result<bool> is_frozen(const State& state) {
-  if (state.cgroup.empty()) return false;
-  const cgroups::Hierarchy hierarchy = TRY(cgroups::read_hierarchy());
-  const auto group = cgroups::Cgroup::open(hierarchy, state.cgroup);
-  if (!group) return group.error().kind == Error::Kind::kNotFound ? Result<bool>(false) : group.error();
-  return cgroups::is_frozen(*group);
-}
-
 Error does_not_exist(const std::string& id) { return not_found(cat("container `", id, "` does not exist")); }
 
 bool is_id_character(char c) {
@@ -347,12 +339,21 @@ Result<std::optional<UniqueFd>> find_process(const State& state) {
   return std::optional<UniqueFd>(std::move(pidfd));
 }
 
+Result<bool> is_paused(const State& state, const cgroups::Hierarchy& hierarchy) {
+  if (state.cgroup.empty() || hierarchy.mount_point.empty()) return false;
+  const auto group = cgroups::Cgroup::open(hierarchy, state.cgroup);
+  if (!group) return group.error().kind == Error::Kind::kNotFound ? Result<bool>(false) : group.error();
+  return cgroups::is_frozen(*group);
+}
+
 Result<Status> status_of(const State& state, bool gate) {
   const auto process = TRY(find_process(state));
   if (!process) return Status::kStopped;
   if (gate) return Status::kCreated;
-  const bool frozen = TRY(is_frozen(state));
-  return frozen ? Status::kPaused : Status::kRunning;
+  if (state.cgroup.empty()) return Status::kRunning;
+  const cgroups::Hierarchy hierarchy = TRY(cgroups::read_hierarchy());
+  const bool paused = TRY(is_paused(state, hierarchy));
+  return paused ? Status::kPaused : Status::kRunning;
 }
 
 Result<Status> status_of(const States& states, const State& state) {

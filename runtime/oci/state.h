@@ -16,6 +16,7 @@
 #include <string_view>
 #include <vector>
 
+#include "cgroups/hierarchy.h"
 #include "runtime/base/result.h"
 #include "runtime/base/unique_fd.h"
 #include "runtime/oci/plan.h"
@@ -96,6 +97,9 @@ Result<std::optional<UniqueFd>> find_process(const State& state);
 // `gate`: ROOT/<id>/gate is there.
 Result<Status> status_of(const State& state, bool gate);
 Result<Status> status_of(const States& states, const State& state);
+
+// It was told to stop where it stands, created or running. Without a cgroup it cannot be.
+Result<bool> is_paused(const State& state, const cgroups::Hierarchy& hierarchy);
 
 // What `state` prints, and hooks read: one line of JSON.
 std::string state_json(const State& state, Status status);

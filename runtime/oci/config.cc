@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "runtime/base/words.h"
 #include "runtime/oci/config_read.h"
 #include "runtime/oci/config_words.h"
 
@@ -23,6 +24,14 @@ void read_root(const Item& item, Config& config) {
 void drop_placeholder(const Config& config, std::vector<IdMapping>& mappings) {
   const Namespace* user = config.find(Kind::kUser);
   if (user && !user->path.empty() && mappings == std::vector{IdMapping{.size = 1}}) mappings.clear();
+}
+
+// Until 1.3 a `pids` without a limit was written as 0.
+void settle_pids(Config& config) {
+  std::string_view rest = config.version;
+  cut(rest, '.');
+  const auto minor = number(cut(rest, '.'));
+  if (minor && *minor < 3 && config.resources.pids_limit == 0) config.resources.pids_limit.reset();
 }
 
 template <class Whole>
@@ -50,6 +59,7 @@ void read(const Item& item, Config& config) {
   if (const json::Value* value = item.find("linux")) read_linux(Item(*value, item, "linux"), config);
   drop_placeholder(config, config.uid_mappings);
   drop_placeholder(config, config.gid_mappings);
+  settle_pids(config);
 }
 
 Result<Config> read_config(std::string_view text) { return read_whole<Config>(text, "config.json", ""); }

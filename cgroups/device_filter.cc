@@ -31,8 +31,7 @@ bool is_of_all(const DeviceRule& rule) {
 
 // --- instructions: linux/bpf.h, Documentation/bpf/standardization/instruction-set.rst --------------------------------
 // Registers. The kernel calls with the context, a struct bpf_cgroup_dev_ctx, in r1.
-constexpr std::uint8_t kResult = BPF_REG_0, kContext = BPF_REG_1, kType = BPF_REG_2, kAccess = BPF_REG_3,
-                       kMajor = BPF_REG_4, kMinor = BPF_REG_5;
+constexpr std::uint8_t kResult = BPF_REG_0, kContext = BPF_REG_1, kField = BPF_REG_2, kAccess = BPF_REG_3;
 
 class Program {
  public:
@@ -69,14 +68,26 @@ class Program {
   std::vector<std::size_t> leaving_;
 };
 
-// kAccess holds what of the request no rule has decided yet.
+// kAccess holds what of the request no rule has decided yet. Each rule loads the fields that it compares anew: what the
+// verifier learns of a register in one rule it would otherwise follow through all the rules behind, and the longest
+// lists would be too complex for it (E2BIG).
 void put_rule(const DeviceRule& rule, Program& program) {
   const unsigned access = access_of(rule);
   constexpr std::int64_t kMost = 0xffff'ffff;
   if (access == 0 || rule.major > kMost || rule.minor > kMost) return;  // matches nothing
-  if (rule.type != 'a') program.leave_if(BPF_JNE, kType, rule.type == 'b' ? BPF_DEVCG_DEV_BLOCK : BPF_DEVCG_DEV_CHAR);
-  if (rule.major >= 0) program.leave_if(BPF_JNE, kMajor, static_cast<unsigned>(rule.major));
-  if (rule.minor >= 0) program.leave_if(BPF_JNE, kMinor, static_cast<unsigned>(rule.minor));
+  if (rule.type != 'a') {
+    program.load(kField, offsetof(bpf_cgroup_dev_ctx, access_type));
+    program.alu(BPF_AND, kField, 0xffff);
+    program.leave_if(BPF_JNE, kField, rule.type == 'b' ? BPF_DEVCG_DEV_BLOCK : BPF_DEVCG_DEV_CHAR);
+  }
+  if (rule.major >= 0) {
+    program.load(kField, offsetof(bpf_cgroup_dev_ctx, major));
+    program.leave_if(BPF_JNE, kField, static_cast<unsigned>(rule.major));
+  }
+  if (rule.minor >= 0) {
+    program.load(kField, offsetof(bpf_cgroup_dev_ctx, minor));
+    program.leave_if(BPF_JNE, kField, static_cast<unsigned>(rule.minor));
+  }
   if (rule.allow && access != kAll) {
     program.alu(BPF_AND, kAccess, kAll & ~access);
     program.leave_if(BPF_JNE, kAccess, 0);
@@ -181,12 +192,8 @@ bool allows_all(const std::vector<DeviceRule>& rules) {
 
 std::string device_program(const std::vector<DeviceRule>& rules) {
   Program program;
-  program.load(kType, offsetof(bpf_cgroup_dev_ctx, access_type));
-  program.copy(kAccess, kType);  // what is wanted stands in the upper half
-  program.alu(BPF_AND, kType, 0xffff);
-  program.alu(BPF_RSH, kAccess, 16);
-  program.load(kMajor, offsetof(bpf_cgroup_dev_ctx, major));
-  program.load(kMinor, offsetof(bpf_cgroup_dev_ctx, minor));
+  program.load(kAccess, offsetof(bpf_cgroup_dev_ctx, access_type));
+  program.alu(BPF_RSH, kAccess, 16);  // what is wanted stands in the upper half
   for (auto rule = rules.rbegin(); rule != rules.rend(); ++rule) {
     put_rule(*rule, program);
     if (is_of_all(*rule)) return program.bytes();  // nothing gets past it, and the kernel refuses what it cannot reach

@@ -49,7 +49,7 @@ $(eval $(call remember,flags,$(CXX) $(host_flags) $(LDFLAGS)))
 $(eval $(call remember,prefix,$(PREFIX)))
 
 # --- sources: a folder is a part of a program ---------------------------------------------------------------------
-library_sources := $(wildcard runtime/base/*.cc runtime/*.cc runtime/config/*.cc runtime/security/*.cc rootfs/*.cc cgroups/*.cc)
+library_sources := $(wildcard runtime/base/*.cc runtime/*.cc runtime/oci/*.cc runtime/security/*.cc rootfs/*.cc cgroups/*.cc)
 cli_sources     := $(filter-out cli/convox.cc,$(wildcard cli/*.cc cli/app/*.cc))
 image_sources   := $(filter-out rootfs/image/convox_image.cc,$(wildcard rootfs/image/*.cc))
 support_sources := $(filter-out tests/support/testbox.cc tests/support/flood.cc,$(wildcard tests/support/*.cc))

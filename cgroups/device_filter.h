@@ -2,7 +2,8 @@
 //
 // cgroup v2 asks a program of type BPF_PROG_TYPE_CGROUP_DEVICE at every open and mknod of a device.
 // kernel: Documentation/admin-guide/cgroup-v2.rst, "Device controller"; bpf(2). The rules are a list of which the last
-// match decides, as the specification says; the program tests them in reverse and returns at the first.
+// match decides, as the specification says; the program tests them in reverse and returns as soon as it knows. A
+// request for reading and writing is two requests: a rule may decide one of them, and an earlier rule the other.
 #pragma once
 #include <string>
 #include <vector>
@@ -15,6 +16,9 @@ namespace convox::cgroups {
 // `asked` with what every container needs behind them, so that it wins: mknod of anything, the standard devices,
 // terminals, the console.
 std::vector<DeviceRule> with_default_devices(std::vector<DeviceRule> asked);
+
+// Does the list allow everything with every device?
+bool allows_all(const std::vector<DeviceRule>& rules);
 
 // The program's instructions, an array of struct bpf_insn. Nothing matches: refused.
 std::string device_program(const std::vector<DeviceRule>& rules);

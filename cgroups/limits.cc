@@ -1,6 +1,8 @@
 #include "cgroups/limits.h"
 
-#include <cmath>
+#include <algorithm>
+
+#include "cgroups/resources.h"
 
 namespace convox::cgroups {
 namespace {
@@ -114,17 +116,11 @@ Limits with_defaults(Limits asked, const Hierarchy& hierarchy) {
 }
 
 // Two steps, as every engine and Kubernetes make them, so that a manifest weighs the same here: millicores to shares of
-// cgroup v1 (1000 are 1024), and shares to a weight by the curve through (2, 1), (1024, 100) and (262144, 10000).
-// opencontainers/cgroups, ConvertCPUSharesToCgroupV2Value; before 2025 it was a line, which gave one processor
-// weight 39.
+// cgroup v1 (1000 are 1024), and shares to a weight.
 std::uint64_t cpu_weight(std::uint64_t millicores) {
-  constexpr std::uint64_t kMinShares = 2, kMaxShares = 262'144;
-  if (millicores >= kMaxShares) return kMaxWeight;  // also keeps the product below from overflowing
-  const std::uint64_t shares = millicores * 1024 / 1000;
-  if (shares <= kMinShares) return 1;
-  const double doublings = std::log2(static_cast<double>(shares));
-  const double exponent = (doublings * doublings + 125 * doublings) / 612 - 7.0 / 34;
-  return static_cast<std::uint64_t>(std::ceil(std::pow(10, exponent)));
+  constexpr std::uint64_t kMany = 1 << 20;  // the heaviest weight; also keeps the product from overflowing
+  const std::uint64_t shares = std::min(millicores, kMany) * 1024 / 1000;
+  return weight_of_shares(std::max<std::uint64_t>(shares, 1));
 }
 
 // The kernel refuses a quota below 1 ms: under 10 millicores only a longer period keeps the ratio.

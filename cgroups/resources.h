@@ -62,8 +62,8 @@ struct Resources {
   std::vector<DeviceRule> devices;
 };
 
-// A file and what is written into it. A file that may be missing where the kernel or the machine lacks the feature, and
-// then says nothing that anybody asked for, is `optional`.
+// A file and what is written into it, line by line if it has several. A file that may be missing where the kernel or
+// the machine lacks the feature, and then says nothing that anybody asked for, is `optional`.
 struct FileValue {
   std::string file;
   std::string value;
@@ -75,7 +75,8 @@ struct FileValue {
 // error for what cgroup v2 cannot do (real-time groups, leaf weights, network classes) or what contradicts itself.
 Result<std::vector<FileValue>> settings(const Resources& resources, bool weights_by_bfq);
 
-// The controllers that the files belong to, as cgroup.controllers spells them: "cpu", "hugetlb", ...
+// The controllers that the files need, as cgroup.controllers spells them: "cpu", "hugetlb", ... A file that may be
+// missing needs none.
 std::vector<std::string> controllers_of(const std::vector<FileValue>& settings);
 
 // shares of cgroup v1 (2 to 262144) as a weight of v2 (1 to 10000), by the curve through (2, 1), (1024, 100) and

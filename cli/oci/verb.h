@@ -50,6 +50,7 @@ struct Verb {
   std::span<const Flag> flags;
   std::size_t least = 0, most = 1;  // arguments; most: all that follow, where it is kAll
   int failure = 1;                  // the exit status of an error of ours
+  bool needs_root = true;           // it asks where the containers are
   // The exit status. Whatever it prints goes to stdout.
   Result<int> (*perform)(const Globals& globals, const Words& words) = nullptr;
 };

@@ -302,6 +302,9 @@ inline long prctl(int option, unsigned long a = 0, unsigned long b = 0, unsigned
 inline long seccomp(unsigned operation, unsigned flags, const void* argument) noexcept {
   return call("seccomp", __NR_seccomp, operation, flags, argument);
 }
+inline long bpf(int command, void* attributes, unsigned size) noexcept {
+  return call("bpf", __NR_bpf, command, attributes, size);
+}
 inline long keyctl(int operation, unsigned long a = 0, unsigned long b = 0) noexcept {
   return call("keyctl", __NR_keyctl, operation, a, b);
 }

@@ -9,6 +9,7 @@
 #include "cgroups/device_filter.h"
 #include "runtime/base/words.h"
 #include "runtime/oci/stage_plan.h"
+#include "runtime/oci/state.h"
 
 namespace convox::oci {
 namespace {
@@ -41,7 +42,7 @@ std::uint64_t new_kinds(const Config& config) {
   return kinds;
 }
 
-// Below the hierarchy's root; ".." ends there. With systemd SLICE:PREFIX:NAME, whole.
+// Below the hierarchy's root. With systemd SLICE:PREFIX:NAME, whole.
 Result<std::string> group_of(const Config& config, const Wishes& wishes) {
   const std::string& path = config.cgroups_path;
   if (wishes.driver == CgroupDriver::kSystemd) {
@@ -51,9 +52,7 @@ Result<std::string> group_of(const Config& config, const Wishes& wishes) {
       return invalid(cat("linux.cgroupsPath \"", path, "\" is not SLICE:PREFIX:NAME, as the systemd driver wants it"));
     return path.front() == ':' ? cat(slice, path) : path;
   }
-  std::string plain = plain_path(path.empty() ? wishes.id : path).substr(1);
-  if (plain.empty()) return invalid(cat("linux.cgroupsPath \"", path, "\" is the root of all groups"));
-  return plain;
+  return cgroup_of(path, wishes.id);
 }
 
 class Planner {

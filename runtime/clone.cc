@@ -102,9 +102,9 @@ std::uint64_t flags_of(const Birth& birth, int cgroup) {
 
 // Runs `deed` in a task that shares our memory and has a stack of its own, while we are suspended (CLONE_VFORK): so it
 // is a call, in which everything of the task that is not shared may change. It ends when `deed` returns, unless that
-// executed another program. The pidfd of the task, to be reaped.
+// executed another program. It is to be reaped.
 template <class Deed>
-Result<UniqueFd> call_in_task(std::uint64_t flags, Deed deed) {
+Result<Child> call_in_task(std::uint64_t flags, Deed deed) {
   constexpr std::size_t room = 256 * 1024;  // `deed` is ordinary code
   void* stack = TRY(make_stack(room));
   int pidfd = -1;
@@ -128,7 +128,7 @@ Result<UniqueFd> call_in_task(std::uint64_t flags, Deed deed) {
   sys::rt_sigprocmask(SIG_SETMASK, &before, nullptr);  // cannot fail: it did not the first time
   sys::munmap(stack, room);                            // vfork returned: the task has let go of our memory
   TRY(check(pid, "clone3", ""));
-  return UniqueFd(pidfd);
+  return Child{UniqueFd(pidfd), static_cast<int>(pid)};
 }
 
 }  // namespace
@@ -164,11 +164,12 @@ Result<Child> fork_into(int cgroup) {
 void die_with_parent() { sys::prctl(PR_SET_PDEATHSIG, SIGKILL); }
 
 Result<UniqueFd> in_private_mounts(const std::function<void()>& deed) {
-  return call_in_task(CLONE_FILES | CLONE_NEWNS, [&] {
+  Child task = TRY(call_in_task(CLONE_FILES | CLONE_NEWNS, [&] {
     // It holds our descriptors, and so our locks; if this fails, a moment longer.
     sys::prctl(PR_SET_PDEATHSIG, SIGKILL);
     deed();
-  });
+  }));
+  return std::move(task.pidfd);
 }
 
 Result<UniqueFd> start_program(int program, const char* name, const std::vector<int>& handed) {
@@ -185,16 +186,54 @@ Result<UniqueFd> start_program(int program, const char* name, const std::vector<
   envp[0] = faults::environment();
 #endif
   long failed = 0;
-  UniqueFd task = TRY(call_in_task(CLONE_CLEAR_SIGHAND, [&] {
+  Child task = TRY(call_in_task(CLONE_CLEAR_SIGHAND, [&] {
     sys::setsid();  // it leads no group yet, so this cannot fail
     failed = -close_others(3, kept.data(), kept.size()).value;
     for (const int fd : handed)
       if (failed == 0) failed = std::min(sys::fcntl(fd, F_SETFD, 0), 0L);
     if (failed == 0) failed = sys::execveat(program, "", argv, envp, AT_EMPTY_PATH);
   }));
-  if (failed == 0) return task;
-  reap(task);
+  if (failed == 0) return std::move(task.pidfd);
+  reap(task.pidfd);
   return os_error("execveat", name, Errno(failed));
+}
+
+Result<Child> start_host_program(const HostProgram& program) {
+  const auto pointers = [](const std::vector<std::string>& texts) {
+    std::vector<char*> list;
+    for (const std::string& text : texts) list.push_back(const_cast<char*>(text.c_str()));
+    list.push_back(nullptr);
+    return list;
+  };
+  const std::vector<char*> argv = pointers(program.arguments), envp = pointers(program.environment);
+  const unsigned long none = 0;
+  long failed = 0;
+  Child task = TRY(call_in_task(CLONE_CLEAR_SIGHAND, [&] {
+    sys::setpgid(0, 0);  // it leads no session, so this cannot fail
+    failed = std::min(sys::fchdir(program.directory), 0L);
+    for (int fd = 0; fd < 3; ++fd)
+      if (failed == 0) failed = std::min(sys::dup3(program.stdio[fd], fd, 0), 0L);
+    if (failed == 0) failed = sys::close_range(3, ~0U, 0);
+    sys::rt_sigprocmask(SIG_SETMASK, &none, nullptr);
+    if (failed == 0) failed = sys::execve(program.path.c_str(), argv.data(), envp.data());
+  }));
+  if (failed == 0) return task;
+  reap(task.pidfd);
+  return os_error("execve", program.path, Errno(failed));
+}
+
+// Signals stay blocked, if they were, for what it would do with one is ours to do.
+Result<Child> start_sleeper(std::uint64_t kinds) {
+  int pidfd = -1;
+  clone_args args{};
+  args.flags = CLONE_PIDFD | kinds;
+  args.pidfd = reinterpret_cast<std::uint64_t>(&pidfd);
+  args.exit_signal = SIGCHLD;
+  const long pid = sys::clone3(&args, sizeof args);
+  TRY(check(pid, "clone3", ""));
+  if (pid > 0) return Child{UniqueFd(pidfd), static_cast<int>(pid)};
+  sys::prctl(PR_SET_PDEATHSIG, SIGKILL);
+  for (;;) sys::ppoll(nullptr, 0, nullptr);
 }
 
 void reap(const UniqueFd& pidfd) {
@@ -235,7 +274,7 @@ Result<long> ChildMemory::clone_among(clone_args& args) {
   args.exit_signal = 0;  // that of the task, SIGCHLD
   long result = 0;
   bool joined = true;
-  const UniqueFd task = TRY(call_in_task(CLONE_FILES, [&] {
+  const Child task = TRY(call_in_task(CLONE_FILES, [&] {
     for (const Joined& one : birth_.joined) {
       if (one.kind == CLONE_NEWCGROUP) continue;
       result = sys::setns(one.fd, static_cast<int>(one.kind));
@@ -246,7 +285,7 @@ Result<long> ChildMemory::clone_among(clone_args& args) {
     }
     result = clone_onto(&args, &ChildMemory::live, this);
   }));
-  reap(task);
+  reap(task.pidfd);
   if (!joined) return os_error("setns", "a namespace to be joined", Errno(result));
   return result;
 }

@@ -81,6 +81,19 @@ class ChildMemory {
 // number of the first of `handed`, the descriptors that it inherits: it has no others. The pidfd, to be reaped.
 Result<UniqueFd> start_program(int program, const char* name, const std::vector<int>& handed);
 
+// A program of somebody else's that runs here, on the host, in a process group of its own.
+struct HostProgram {
+  std::string path;
+  std::vector<std::string> arguments, environment;  // all of both
+  int stdio[3] = {-1, -1, -1};                      // all that it has open
+  int directory = -1;                               // where it works
+};
+// To be reaped.
+Result<Child> start_host_program(const HostProgram& program);
+
+// A process that does nothing in new namespaces until it is killed, or we end.
+Result<Child> start_sleeper(std::uint64_t kinds);
+
 // fork(2) into a cgroup: a child with a copy of this memory, whose pid here is 0. For children that go on as convox.
 Result<Child> fork_into(int cgroup);
 

@@ -10,6 +10,7 @@
 
 #include "cgroups/stats.h"
 #include "runtime/base/fs.h"
+#include "runtime/base/words.h"
 
 namespace convox::cgroups {
 namespace {
@@ -29,42 +30,53 @@ Result<std::vector<std::string>> components(std::string_view path) {
   return names;
 }
 
-bool handed_down(int dir, Controllers needed) {
-  if (needed.empty()) return true;
-  const Result<std::string> enabled = fs::read_once(dir, "cgroup.subtree_control");
-  return enabled && parse_controllers(*enabled).has_all(needed);
+std::string words(int dir, const char* file) {
+  Result<std::string> text = fs::read_once(dir, file);
+  return text ? *std::move(text) : std::string();
+}
+
+bool has_all(std::string_view enabled, const std::vector<std::string>& controllers) {
+  return std::all_of(controllers.begin(), controllers.end(),
+                     [&](const std::string& one) { return has_word(enabled, one); });
 }
 
 // Lets the groups below `dir` have the controllers. Looks first: the write takes the lock of all cgroups of the host,
 // and usually there is nothing to do.
-Result<> hand_down(int dir, Controllers needed, std::string_view where) {
-  if (handed_down(dir, needed)) return ok();
-  std::string request;
-  for (const Controller one : kControllers)
-    if (needed.has(one)) request += cat("+", name(one), " ");
-  Result<> done = fs::write_once(dir, "cgroup.subtree_control", request);
-  if (done) return ok();
+Result<> hand_down(int dir, const Wanted& wanted, std::string_view where) {
+  const std::string enabled = words(dir, "cgroup.subtree_control");
+  if (has_all(enabled, wanted.needed) && has_all(enabled, wanted.useful)) return ok();
+  const std::string offered = words(dir, "cgroup.controllers");
+  std::string needed, useful;
+  for (const std::string& one : wanted.needed)
+    if (!has_word(enabled, one)) needed += cat("+", one, " ");
+  for (const std::string& one : wanted.useful)
+    if (!has_word(enabled, one) && has_word(offered, one)) useful += cat("+", one, " ");
+  if (needed.empty() && useful.empty()) return ok();
+  Result<> done = fs::write_once(dir, "cgroup.subtree_control", cat(needed, useful));
+  if (!done && !needed.empty() && !useful.empty()) done = fs::write_once(dir, "cgroup.subtree_control", needed);
+  if (done || needed.empty()) return ok();
   // Other than the real root, a group has either processes or controllers below it.  cgroups(7), "no internal
   // processes" The root that a container sees is not the real one.
   const bool has_processes = done.error().code == EBUSY;
-  Error error = std::move(done).error().under(cat("handing controllers down from ", where));
+  Error error = std::move(done).error().under(cat("handing ", needed, "down from ", where));
   return has_processes ? std::move(error).advise("move the processes of that cgroup to one below it")
                        : std::move(error);
 }
 
 // Opens the group above a new one, ready to hand it the controllers. Its own ancestors are made and made ready where
 // this is the first container since boot.
-Result<UniqueFd> ready_parent(int root, const std::vector<std::string>& names, Controllers needed) {
+Result<UniqueFd> ready_parent(int root, const std::vector<std::string>& names, const Wanted& wanted) {
   std::string path = ".";
   for (const std::string& one : names) path += cat("/", one);
-  if (Result<UniqueFd> parent = fs::open_beneath(root, path, O_RDONLY | O_DIRECTORY);
-      parent && handed_down(parent->get(), needed))
-    return parent;
-  TRY(hand_down(root, needed, "the root"));
+  if (Result<UniqueFd> parent = fs::open_beneath(root, path, O_RDONLY | O_DIRECTORY)) {
+    const std::string enabled = words(parent->get(), "cgroup.subtree_control");
+    if (has_all(enabled, wanted.needed) && has_all(enabled, wanted.useful)) return parent;
+  }
+  TRY(hand_down(root, wanted, "the root"));
   UniqueFd at = TRY(fs::open_beneath(root, ".", O_RDONLY | O_DIRECTORY));
   for (const std::string& one : names) {
     at = TRY(fs::make_and_open_directory(at.get(), one, 0755));
-    TRY(hand_down(at.get(), needed, one));
+    TRY(hand_down(at.get(), wanted, one));
   }
   return at;
 }
@@ -127,28 +139,46 @@ std::int64_t monotonic_milliseconds() {
 
 }  // namespace
 
-Result<Cgroup> Cgroup::create(const Hierarchy& hierarchy, std::string_view path, Controllers needed) {
+std::vector<std::string> counting() { return {"cpu", "memory", "pids", "io"}; }
+
+Result<Cgroup> Cgroup::create(const Hierarchy& hierarchy, std::string_view path, const Wanted& wanted) {
   const std::string doing = cat("making the cgroup ", path);
+  TRY(check_controllers(wanted.needed, hierarchy));
   std::vector<std::string> names = TRY(components(path));
   const std::string leaf = std::move(names.back());
   names.pop_back();
+  Wanted possible = wanted;
+  std::erase_if(possible.useful, [&](const std::string& one) { return !has_word(hierarchy.offered, one); });
   // Searchable by all: up to Linux 6.15 a mount of cgroup2 walks to the root of its cgroup namespace by name, with the
   // rights of whoever mounts, the container's root.  fs/kernfs/mount.c, kernfs_node_dentry
   const fs::PlainModes modes;
   const UniqueFd root = TRY(fs::open(hierarchy.mount_point, O_RDONLY | O_DIRECTORY), doing);
-  UniqueFd parent = TRY(ready_parent(root.get(), names, needed), doing);
-  TRY(check(sys::mkdirat(parent.get(), leaf.c_str(), 0755), "mkdir", leaf), doing);
-  return opened(std::move(parent), std::string(path), leaf);
+  UniqueFd parent = TRY(ready_parent(root.get(), names, possible), doing);
+  const long made = sys::mkdirat(parent.get(), leaf.c_str(), 0755);
+  const bool exists = wanted.may_exist && made == -EEXIST;
+  if (!exists) TRY(check(made, "mkdir", leaf), doing);
+  Cgroup group = TRY(opened(std::move(parent), std::string(path), leaf, !exists));
+  if (exists) TRY(group.check_empty(), doing);
+  return group;
 }
 
 // The group that was just made, or none.
-Result<Cgroup> Cgroup::opened(UniqueFd parent, std::string path, const std::string& name) {
+Result<Cgroup> Cgroup::opened(UniqueFd parent, std::string path, const std::string& name, bool made) {
   Result<UniqueFd> dir = fs::open_beneath(parent.get(), name, O_RDONLY | O_DIRECTORY);
   if (!dir) {
-    sys::unlinkat(parent.get(), name.c_str(), AT_REMOVEDIR);
+    if (made) sys::unlinkat(parent.get(), name.c_str(), AT_REMOVEDIR);
     return std::move(dir).error().under(cat("making the cgroup ", path));
   }
   return Cgroup(std::move(parent), *std::move(dir), std::move(path), name);
+}
+
+// Whoever is in it would be limited, stopped and killed with the container; and in a frozen one the container would
+// never start.
+Result<> Cgroup::check_empty() const {
+  const std::string events = TRY(fs::read_once(dir_.get(), "cgroup.events"));
+  if (flat_value(events, "populated") != 0) return invalid("cgroup is not empty");
+  if (flat_value(events, "frozen") != 0) return invalid("cgroup is frozen");
+  return ok();
 }
 
 Result<Cgroup> Cgroup::create_below(const std::string& name) const {
@@ -156,7 +186,7 @@ Result<Cgroup> Cgroup::create_below(const std::string& name) const {
   UniqueFd parent = TRY(fs::open_beneath(dir_.get(), ".", O_RDONLY | O_DIRECTORY), doing);
   const fs::PlainModes modes;
   TRY(check(sys::mkdirat(parent.get(), name.c_str(), 0755), "mkdir", name), doing);
-  return opened(std::move(parent), path, name);
+  return opened(std::move(parent), path, name, true);
 }
 
 Result<Cgroup> Cgroup::open(const Hierarchy& hierarchy, std::string_view path) {
@@ -182,6 +212,61 @@ Result<Cgroup> Cgroup::again() const {
 // The kernel parses each write(2) as one whole request, so the value goes out in a single call.
 Result<> Cgroup::set(const Setting& setting) const {
   TRY(fs::write_once(dir_.get(), std::string(setting.file), setting.value), "limiting ", path_);
+  return ok();
+}
+
+// Some files hold a list, which is changed one line a write: io.max, hugetlb, misc.max.
+Result<> Cgroup::write(const FileValue& setting, const Hierarchy& hierarchy) const {
+  const std::string doing = cat("limiting ", path_);
+  std::string_view rest = setting.value;
+  do {
+    Result<> done = fs::write_once(dir_.get(), setting.file, cut(rest, '\n'));
+    if (done) continue;
+    const int code = done.error().code;
+    if (code == ENOENT && setting.optional) return ok();
+    if (code == ENOENT) TRY(check_controllers(controllers_of({setting}), hierarchy));
+    if (code == ENOENT)
+      return not_found(cat(doing, ": there is no ", setting.file, ": this kernel or the groups above lack it"));
+    Error error = std::move(done).error().under(doing);
+    if (setting.file == "memory.max" && (code == EBUSY || code == ENOMEM))
+      return std::move(error).advise(cat("a limit of ", setting.value, " bytes is too low: more is in use"));
+    return error;
+  } while (!rest.empty());
+  return ok();
+}
+
+Result<> Cgroup::write(const std::vector<FileValue>& settings, const Hierarchy& hierarchy) const {
+  for (const FileValue& one : settings) TRY(write(one, hierarchy));
+  return ok();
+}
+
+Result<> Cgroup::delegate(unsigned uid) const {
+  const std::string doing = cat("delegating ", path_);
+  constexpr unsigned kSame = ~0U;  // the group stays
+  const std::string files = TRY(fs::read_once(AT_FDCWD, "/sys/kernel/cgroup/delegate"), doing);
+  TRY(check(sys::fchownat(dir_.get(), "", uid, kSame, AT_EMPTY_PATH), "chown", path_), doing);
+  for (std::string_view rest = files; !rest.empty();) {
+    const std::string file(cut(rest, '\n'));
+    const long done = sys::fchownat(dir_.get(), file.c_str(), uid, kSame, AT_SYMLINK_NOFOLLOW);
+    if (done != -ENOENT) TRY(check(done, "chown", file), doing);  // the list has the files of every controller
+  }
+  return ok();
+}
+
+Result<> check_usage(GroupFiles group, const Resources& asked) {
+  const auto limit = [](std::optional<std::int64_t> value) { return static_cast<std::uint64_t>(value.value_or(0)); };
+  const auto set = [](std::optional<std::int64_t> value) { return value.value_or(0) > 0; };
+  const Result<std::string> memory = fs::read_once(group.directory, group.name("memory.current"));
+  if (!memory || (!set(asked.memory_limit) && !set(asked.memory_swap))) return ok();  // no controller: no limit either
+  const Result<std::string> swapped = fs::read_once(group.directory, group.name("memory.swap.current"));
+  const auto value = [](std::string_view text) { return number(cut(text, '\n')).value_or(0); };
+  const std::uint64_t used = value(*memory), with_swap = used + (swapped ? value(*swapped) : 0);
+  if (set(asked.memory_limit) && used > limit(asked.memory_limit))
+    return invalid(
+        cat(group.path, ": memory.limit ", limit(asked.memory_limit), " is less than the ", used, " bytes in use"));
+  if (set(asked.memory_swap) && with_swap > limit(asked.memory_swap))
+    return invalid(cat(group.path, ": memory.swap ", limit(asked.memory_swap), " is less than the ", with_swap,
+                       " bytes of memory and swap in use"));
   return ok();
 }
 

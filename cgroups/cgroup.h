@@ -11,6 +11,7 @@
 
 #include "cgroups/hierarchy.h"
 #include "cgroups/limits.h"
+#include "cgroups/resources.h"
 #include "runtime/base/result.h"
 #include "runtime/base/unique_fd.h"
 
@@ -32,13 +33,22 @@ struct GroupFiles {
 // Pids in the group and all below it, as the caller's PID namespace sees them (0: not in it).
 Result<std::vector<int>> processes(GroupFiles group);
 
+// What a new group is to have.
+struct Wanted {
+  std::vector<std::string> needed = {};  // controllers, by name, without which it is not made
+  std::vector<std::string> useful = {};  // and those that it gets where the groups above have them
+  bool may_exist = false;                // a group that is there already is taken, if nobody is in it
+};
+// The controllers that count what a group uses.
+std::vector<std::string> counting();
+
 // One cgroup, for instance convox/1f2e3d4c5b6a. Invariant: `fd()` is a directory of cgroup2 below the hierarchy's root.
 // Destruction closes the descriptors and changes nothing in the kernel; only remove() does.
 class Cgroup {
  public:
-  // Makes `path` (relative to the hierarchy's root; its last component must not exist yet) and hands the `needed`
-  // controllers down to it through every group above.
-  static Result<Cgroup> create(const Hierarchy& hierarchy, std::string_view path, Controllers needed);
+  // Makes `path` (relative to the hierarchy's root) and the groups above that are missing, and hands the controllers
+  // down to it through all of them. Without `may_exist` the last component must not exist yet: EEXIST.
+  static Result<Cgroup> create(const Hierarchy& hierarchy, std::string_view path, const Wanted& wanted);
   // Makes the group `name` below this one, without controllers of its own. ENOENT or ENODEV if this one is gone.
   [[nodiscard]] Result<Cgroup> create_below(const std::string& name) const;
   // Kind::kNotFound if there is none.
@@ -53,6 +63,11 @@ class Cgroup {
   operator GroupFiles() const { return {dir_.get(), path_}; }  // NOLINT: a group has the files of one
 
   Result<> set(const Setting& setting) const;
+  // A file that is missing is an error unless it is optional: what was asked for is in force, or is said not to be.
+  Result<> write(const FileValue& setting, const Hierarchy& hierarchy) const;
+  Result<> write(const std::vector<FileValue>& settings, const Hierarchy& hierarchy) const;
+  // Lets this user make groups below it and move its own processes among them.  cgroups(7), "cgroup delegation"
+  [[nodiscard]] Result<> delegate(unsigned uid) const;
   [[nodiscard]] Result<std::vector<int>> processes() const { return cgroups::processes(*this); }
 
   // SIGKILL to everything in the group and below, also to what is being forked at this moment.  cgroup.kill, Linux 5.14
@@ -75,7 +90,8 @@ class Cgroup {
  private:
   Cgroup(UniqueFd parent, UniqueFd dir, std::string path, std::string name)
       : parent_(std::move(parent)), dir_(std::move(dir)), path_(std::move(path)), name_(std::move(name)) {}
-  static Result<Cgroup> opened(UniqueFd parent, std::string path, const std::string& name);
+  static Result<Cgroup> opened(UniqueFd parent, std::string path, const std::string& name, bool made);
+  [[nodiscard]] Result<> check_empty() const;
   // Waits until cgroup.events says `event` `value`.
   Result<> wait_event(std::string_view event, std::uint64_t value, milliseconds within) const;
 
@@ -84,5 +100,8 @@ class Cgroup {
   std::string path_;  // for messages
   std::string name_;  // the last component of path_
 };
+
+// memory.checkBeforeUpdate: an error if the group uses more than the new limits, under which it would be killed.
+Result<> check_usage(GroupFiles group, const Resources& asked);
 
 }  // namespace convox::cgroups

@@ -10,6 +10,7 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "runtime/base/result.h"
 
@@ -21,7 +22,7 @@ inline constexpr Controller kControllers[] = {Controller::kCpu, Controller::kMem
 // As cgroup.controllers spells it: "cpu", "memory", "pids", "io", "cpuset".
 std::string_view name(Controller controller);
 
-// A set of the five controllers that convox uses; others (hugetlb, rdma, misc) are not its business.
+// A set of the five controllers that convox uses; others (hugetlb, rdma, misc) go by their names.
 struct Controllers {
   std::uint8_t bits = 0;
   [[nodiscard]] constexpr bool has(Controller one) const { return bits & (1U << static_cast<unsigned>(one)); }
@@ -40,12 +41,15 @@ struct Hierarchy {
   // The root that we see is not the host's: we are in a container, and processes live in its root. Then the root cannot
   // hand down more controllers than it does already.  cgroups(7), "no internal processes"
   bool occupied = false;
+  std::string offered = {};  // the same controllers and those that convox has no use for, as the kernel lists them
   // No group of ours can have a controller: limits cannot be set.
   [[nodiscard]] bool uncontrolled() const { return controllers.empty(); }
 };
 
 // The words of a cgroup.controllers or cgroup.subtree_control file.
 Controllers parse_controllers(std::string_view words);
+bool has_word(std::string_view words, std::string_view word);
+std::vector<std::string> names(Controllers controllers);
 
 // The mount point of cgroup v2 in the text of a mountinfo file. An error where there is none: it tells a v1-only host
 // from one that has not mounted any, and says how to mend it.
@@ -54,5 +58,16 @@ Result<std::string> find_mount_point(std::string_view mountinfo);
 // Asks the kernel. Few system calls where cgroup2 is at one of its usual places; mountinfo, which is long on hosts with
 // many containers, is read only where it is not.
 Result<Hierarchy> read_hierarchy();
+
+// The group of a process (its pid, or "self"), below the mount point; empty: in its root. An error if the mount does
+// not show that group, because it shows a part of the hierarchy or the process stands outside of our cgroup namespace.
+Result<std::string> group_of_process(const Hierarchy& hierarchy, std::string_view pid);
+// The same by the kernel's text: /proc/PID/cgroup, and which directory of the hierarchy the mount shows at its root.
+Result<std::string> parse_group(std::string_view proc_cgroup, std::string_view mount_root);
+Result<std::string> find_mount_root(std::string_view mountinfo, std::string_view mount_point);
+
+// Do groups weigh their block I/O by io.bfq.weight? Without the bfq scheduler there is io.weight. Looks at the groups
+// below the root, for the root itself weighs nothing.
+bool weighs_by_bfq(const Hierarchy& hierarchy);
 
 }  // namespace convox::cgroups

@@ -49,6 +49,11 @@ Result<> check_values(const Limits& limits) {
   return ok();
 }
 
+Error lacks(std::string_view who, std::string_view controller, const Hierarchy& hierarchy) {
+  return invalid(cat(who, " needs the ", controller, " controller, which ", hierarchy.mount_point, " cannot give"))
+      .advise(remedy(hierarchy, controller == "io" ? "blkio" : controller));
+}
+
 }  // namespace
 
 std::vector<Setting> settings(const Limits& limits) {
@@ -98,14 +103,17 @@ std::string remedy(const Hierarchy& hierarchy, std::string_view version_1_name) 
   return cat("boot with cgroup_no_v1=", version_1_name, " or systemd.unified_cgroup_hierarchy=1");
 }
 
+Result<> check_controllers(const std::vector<std::string>& needed, const Hierarchy& hierarchy) {
+  for (const std::string& one : needed)
+    if (!has_word(hierarchy.offered, one)) return lacks("this container", one, hierarchy);
+  return ok();
+}
+
 Result<> check_limits(const Limits& asked, const Hierarchy& hierarchy) {
   TRY(check_values(asked));
-  for (const Setting& setting : settings(asked)) {
-    if (!setting.controller || hierarchy.controllers.has(*setting.controller)) continue;
-    return invalid(cat(purpose(setting.file), " needs the ", name(*setting.controller), " controller, which ",
-                       hierarchy.mount_point, " cannot give"))
-        .advise(remedy(hierarchy, *setting.controller == Controller::kIo ? "blkio" : name(*setting.controller)));
-  }
+  for (const Setting& setting : settings(asked))
+    if (setting.controller && !hierarchy.controllers.has(*setting.controller))
+      return lacks(purpose(setting.file), name(*setting.controller), hierarchy);
   return ok();
 }
 

@@ -58,6 +58,8 @@ Controllers needed(const Limits& limits, const Hierarchy& hierarchy);
 
 // How a hierarchy gets a controller that it lacks. `version_1_name` is what the boot option calls it, or "all".
 std::string remedy(const Hierarchy& hierarchy, std::string_view version_1_name);
+// Fails if the hierarchy lacks one of these controllers, and says how to get it.
+Result<> check_controllers(const std::vector<std::string>& needed, const Hierarchy& hierarchy);
 // Fails if `asked` needs a controller that this hierarchy lacks, or if a value is one the kernel would refuse.
 Result<> check_limits(const Limits& asked, const Hierarchy& hierarchy);
 // `asked` with the defaults for what it leaves open: 2048 processes, weight 100, each where its controller is there.

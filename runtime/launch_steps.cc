@@ -36,7 +36,7 @@ Result<> Launch::perform(const MakeStorage&) {
 }
 
 Result<> Launch::perform(const MakeCgroup& step) {
-  cgroup_ = TRY(cgroups::Cgroup::create(hierarchy_, step.path, step.controllers));
+  cgroup_ = TRY(cgroups::Cgroup::create(hierarchy_, step.path, {.needed = cgroups::names(step.controllers)}));
   for (const cgroups::Setting& setting : step.settings) TRY(cgroup_->set(setting));
   return ok();
 }

@@ -17,9 +17,10 @@
 extern char** environ;
 
 namespace convox::oci {
-namespace {
 
-using convox::check;
+using convox::check;  // beside those of config.h
+
+namespace {
 
 constexpr int kFailed = 1;
 
@@ -77,9 +78,9 @@ int perform(const Verb& verb, Globals globals, const Words& global_words, std::s
   const auto words = take_words(verb, rest);
   if (!words) return misused(words.error(), usage(verb), verb.failure);
   if (words->has("help")) return show(usage(verb));
-  auto root = settle_root(global_words);
-  if (!root && verb.needs_root) return fail(root.error(), verb.failure);
-  if (root) globals.root = *std::move(root);
+  if (verb.needs_root)
+    if (const Result<> settled = settle_root(global_words, globals); !settled)
+      return fail(settled.error(), verb.failure);
   const auto status = verb.perform(globals, *words);
   return status ? *status : fail(status.error(), verb.failure);
 }

@@ -10,6 +10,9 @@
 #include "runtime/host.h"
 
 namespace convox::oci {
+
+using convox::check;  // beside those of config.h
+
 namespace {
 
 constexpr Flag kGlobal[] = {
@@ -30,6 +33,7 @@ constexpr const Verb* kAllVerbs[] = {&kCreate, &kStart, &kRun,    &kState,  &kKi
                                      &kExec,   &kList,  &kPs,     &kPause,  &kResume, &kUpdate,
                                      &kEvents, &kSpec,  &kFeatures, &kCheckpoint, &kRestore};
 
+constexpr const char* kRoot = "/run/convox-oci";
 constexpr Flag kHelp = {"help", 'h', "", "print this help"};
 
 const Flag* by_name(std::span<const Flag> flags, std::string_view name) {
@@ -196,23 +200,26 @@ Result<Globals> globals_of(const Words& words) {
 }
 
 // Podman without root starts us in its user namespace, where we are root: USER tells who we are outside.
-Result<std::string> settle_root(const Words& words) {
+Result<> settle_root(const Words& words, Globals& globals) {
   if (const auto given = words.value("root")) {
-    std::string root = *given;
+    std::string& root = globals.root = *given;
     while (root.size() > 1 && root.ends_with('/')) root.pop_back();
     if (root.empty() || root == "/") return invalid(cat("--root must not be \"", *given, "\""));
-    if (root[0] == '/') return root;
+    if (root[0] == '/') return ok();
     char here[4096];
     TRY(check(sys::getcwd(here, sizeof here), "getcwd", ""));
-    return cat(std::string_view(here), "/", root);
+    root = cat(std::string_view(here), "/", root);
+    return ok();
   }
-  const bool is_root = ::geteuid() == 0 && (runtime::in_initial_user_namespace() || variable("USER") == "root");
-  if (is_root) return std::string("/run/convox-oci");
-  std::string runtime_directory = variable("XDG_RUNTIME_DIR");
-  if (runtime_directory.empty()) runtime_directory = cat("/run/user/", ::geteuid());
-  if (sys::faccessat2(AT_FDCWD, runtime_directory.c_str(), 0, 0) < 0)
-    return invalid(cat("XDG_RUNTIME_DIR is not set, and there is no ", runtime_directory));
-  return cat(runtime_directory, "/convox-oci");
+  globals.root_of_user = ::geteuid() != 0 || (!runtime::in_initial_user_namespace() && variable("USER") != "root");
+  globals.root = kRoot;
+  if (!globals.root_of_user) return ok();
+  std::string directory = variable("XDG_RUNTIME_DIR");
+  if (directory.empty()) directory = cat("/run/user/", ::geteuid());
+  if (sys::faccessat2(AT_FDCWD, directory.c_str(), 0, 0) < 0)
+    return invalid(cat("there is no ", directory, " for the state of containers; set XDG_RUNTIME_DIR, or --root"));
+  globals.root = cat(directory, "/convox-oci");
+  return ok();
 }
 
 std::string usage() {
@@ -228,11 +235,6 @@ std::string usage() {
 std::string usage(const Verb& verb) {
   return cat("usage: convox-oci [global flags] ", verb.name, " ", verb.usage, "\n\n", verb.help, "\n\nflags:\n",
              flag_lines(verb.flags), flag_lines({&kHelp, 1}));
-}
-
-std::string version_text() {
-  return cat("convox-oci version ", CONVOX_VERSION, "\ncommit: ", CONVOX_COMMIT, "\nspec: 1.3.0\nlibseccomp: ",
-             CONVOX_LIBSECCOMP, "\n");
 }
 
 }  // namespace convox::oci

@@ -28,7 +28,7 @@ const Verb* find_verb(std::string_view name);
 // What global flags mean, but for the root.
 Result<Globals> globals_of(const Words& words);
 // Where the containers are: --root, or what the caller's identity makes of it.
-Result<std::string> settle_root(const Words& words);
+Result<> settle_root(const Words& words, Globals& globals);
 
 // Of the program, and of a verb.
 std::string usage();

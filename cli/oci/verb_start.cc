@@ -1,4 +1,5 @@
 // convox-oci start: opens the gate at which `create` left a container.
+#include "cli/oci/bundle.h"
 #include "cli/oci/known.h"
 #include "runtime/oci/launch.h"
 
@@ -8,7 +9,10 @@ namespace {
 Result<int> start(const Globals& globals, const Words& words) {
   Claimed claimed = TRY(claim_container(globals, words.arguments[0]));
   Outlets outlets;
-  if (claimed.known.state.notifies) outlets = TRY(listener_of(claimed.known.states, words.arguments[0]));
+  if (claimed.known.state.notifies) {
+    const Config config = TRY(kept_config(claimed.known.states, words.arguments[0]));
+    add_listener(config, outlets);
+  }
   TRY(start(claimed.known.states, claimed.claim, claimed.known.state, outlets));
   return 0;
 }

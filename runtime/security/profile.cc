@@ -87,6 +87,14 @@ Result<Value> value_of(std::span<const Named<Value>> table, std::string_view wha
   return found->value;
 }
 
+template <class Value>
+std::vector<std::string_view> sorted(std::span<const Named<Value>> table) {
+  std::vector<std::string_view> names;
+  for (const Named<Value>& one : table) names.push_back(one.name);
+  std::ranges::sort(names);
+  return names;
+}
+
 bool is_notify(SeccompAction action) { return (action & SECCOMP_RET_ACTION_FULL) == SECCOMP_RET_USER_NOTIF; }
 
 // A listener hears of a call only once it has been handed over. Until then nobody answers, and the caller waits.
@@ -135,6 +143,15 @@ std::string key_of(const Profile& profile) {
 }
 
 }  // namespace
+
+SeccompNames seccomp_names() {
+  SeccompNames names;
+  names.actions = sorted<Action>(kActions);
+  names.architectures = sorted<std::uint32_t>(kArchitectures);
+  names.flags = sorted<std::uint32_t>(kFlags);
+  names.compares = sorted<SeccompArgument::Compare>(kCompares);
+  return names;
+}
 
 bool Profile::notifies() const {
   return std::ranges::any_of(rules, [](const SeccompRule& rule) { return is_notify(rule.action); });

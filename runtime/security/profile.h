@@ -58,6 +58,12 @@ Result<std::uint32_t> seccomp_architecture(std::string_view name);
 Result<std::uint32_t> seccomp_flag(std::string_view name);
 Result<SeccompArgument::Compare> seccomp_compare(std::string_view name);
 
+// All names that they know, sorted.
+struct SeccompNames {
+  std::vector<std::string_view> actions, architectures, flags, compares;
+};
+SeccompNames seccomp_names();
+
 // The program for `profile`, an array of struct sock_filter, compiled or from the cache in the directory `cache_dir`
 // (0700, ours; -1: none). Refuses what could not work: NOTIFY without a listener, as the default, or for the call that
 // hands the listener over.

@@ -5,6 +5,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -35,7 +36,7 @@ struct Place {
   std::string path = cat("convox-test-", getpid());
 
   Cgroup make(std::string_view name, const Limits& limits = {}) const {
-    Cgroup group = must(Cgroup::create(hierarchy, cat(path, "/", name), needed(limits)));
+    Cgroup group = must(Cgroup::create(hierarchy, cat(path, "/", name), {.needed = names(needed(limits))}));
     for (const Setting& setting : settings(limits)) must(group.set(setting));
     return group;
   }
@@ -214,9 +215,73 @@ Test(cgroups, a_limit_without_its_controller_is_refused_by_the_check_and_by_the_
   if (place.hierarchy.controllers.has(Controller::kMemory)) cr_skip("needs a host without the memory controller");
   const Limits limits{.memory_max = 16 * kMegabyte};
   cr_assert(not check_limits(limits, place.hierarchy).has_value());
-  cr_assert(not Cgroup::create(place.hierarchy, cat(place.path, "/leaf"), needed(limits)).has_value());
+  cr_assert(
+      not Cgroup::create(place.hierarchy, cat(place.path, "/leaf"), {.needed = names(needed(limits))}).has_value());
   const Cgroup group = place.make("leaf");
   cr_assert(not group.set({"memory.max", "16777216", Controller::kMemory}).has_value());
+}
+
+Test(cgroups, a_group_that_is_there_already_is_taken_only_if_nobody_is_in_it) {
+  REQUIRE(Root | CgroupV2);
+  const Place place;
+  const std::string path = cat(place.path, "/deep/below/leaf");
+  const Wanted wanted{.may_exist = true};
+  const Cgroup first = must(Cgroup::create(place.hierarchy, path, wanted));
+  must(Cgroup::create(place.hierarchy, path, wanted));
+  start_in(first, sleep_forever);
+  EXPECT_CONTAINS(Cgroup::create(place.hierarchy, path, wanted).error().text, "cgroup is not empty");
+  must(first.kill());
+  must(first.wait_empty(kPatience));
+  must(first.freeze(kPatience));
+  EXPECT_CONTAINS(Cgroup::create(place.hierarchy, path, wanted).error().text, "cgroup is frozen");
+  must(first.remove());
+  cr_assert(Cgroup::open(place.hierarchy, cat(place.path, "/deep/below")).has_value(), "only the leaf goes");
+}
+
+Test(cgroups, a_process_is_found_in_its_group) {
+  REQUIRE(Root | CgroupV2);
+  const Place place;
+  const Cgroup group = place.make("leaf");
+  const int pid = start_in(group, sleep_forever);
+  EXPECT_TEXT(must(group_of_process(place.hierarchy, cat(pid))), group.path());
+  cr_assert(not group_of_process(place.hierarchy, "0").has_value());
+}
+
+Test(cgroups, a_file_that_is_missing_is_an_error_unless_nobody_asked_for_it) {
+  REQUIRE(Root | CgroupV2);
+  const Place place;
+  const Cgroup group = place.make("leaf");
+  must(group.write(FileValue{"none.max", "max", true}, place.hierarchy));
+  const Result<> missing = group.write(FileValue{"none.max", "1"}, place.hierarchy);
+  cr_assert(not missing.has_value());
+  EXPECT_CONTAINS(missing.error().text, "the none controller");
+  cr_assert(not group.write(FileValue{"cgroup.max.depth", "many", true}, place.hierarchy).has_value());
+}
+
+// Each line is a request of its own: of two, the second is what stays.
+Test(cgroups, lines_are_written_one_by_one) {
+  REQUIRE(Root | CgroupV2);
+  const Place place;
+  const Cgroup group = place.make("leaf");
+  must(group.write(std::vector<FileValue>{{"cgroup.max.depth", "3\n4"}, {"cgroup.max.descendants", "7"}},
+                   place.hierarchy));
+  EXPECT_TEXT(read_file(group, "cgroup.max.depth"), "4\n");
+  EXPECT_TEXT(read_file(group, "cgroup.max.descendants"), "7\n");
+}
+
+Test(cgroups, a_delegated_group_is_its_users) {
+  REQUIRE(Root | CgroupV2);
+  const Place place;
+  const Cgroup group = place.make("leaf");
+  must(group.delegate(1234));
+  struct stat st {};
+  for (const char* file : {"", "/cgroup.procs", "/cgroup.threads", "/cgroup.subtree_control"}) {
+    cr_assert(stat(cat(place.hierarchy.mount_point, "/", group.path(), file).c_str(), &st) == 0);
+    cr_expect_eq(st.st_uid, 1234u, "%s", file);
+    cr_expect_eq(st.st_gid, 0u, "%s", file);
+  }
+  cr_assert(stat(cat(place.hierarchy.mount_point, "/", group.path(), "/cgroup.freeze").c_str(), &st) == 0);
+  cr_expect_eq(st.st_uid, 0u);  // its limits and switches are not
 }
 
 // --- with controllers ---------------------------------------------------------------------------------------------
@@ -287,4 +352,73 @@ Test(cgroups, pressure_and_io_can_be_read) {
   const Cgroup group = place.make("leaf", {.io_weight = 100});
   must(io_usage(group));
   for (const Resource one : {Resource::kCpu, Resource::kMemory, Resource::kIo}) must(pressure(group, one));
+}
+
+Test(cgroups, useful_controllers_are_handed_down_where_they_are_and_needed_ones_or_nothing) {
+  REQUIRE(Root | CgroupControllers);
+  const Place place;
+  std::vector<std::string> useful = counting();
+  useful.emplace_back("none");
+  const Cgroup group =
+      must(Cgroup::create(place.hierarchy, cat(place.path, "/a/leaf"), Wanted{.needed = {"cpuset"}, .useful = useful}));
+  const std::string has = read_file(group, "cgroup.controllers");
+  for (const char* one : {"cpu", "memory", "pids", "io", "cpuset"}) cr_expect(has_word(has, one), "%s", one);
+  const Result<Cgroup> none = Cgroup::create(place.hierarchy, cat(place.path, "/b"), Wanted{.needed = {"none"}});
+  cr_assert(not none.has_value());
+  EXPECT_CONTAINS(none.error().text, "the none controller");
+  cr_expect(not Cgroup::open(place.hierarchy, cat(place.path, "/b")).has_value());
+}
+
+Test(cgroups, every_resource_is_in_force_after_it_was_written) {
+  REQUIRE(Root | CgroupControllers);
+  const Place place;
+  const Resources asked{.memory_limit = 64 * kMegabyte,
+                        .memory_reservation = 4 * kMegabyte,
+                        .memory_swap = 64 * kMegabyte,
+                        .cpu_shares = 256,
+                        .cpu_period = 50'000,
+                        .cpu_burst = 1000,
+                        .cpu_quota = 20'000,
+                        .cpus = "0",
+                        .mems = "0",
+                        .pids_limit = 77,
+                        .unified = {{"memory.high", "33554432"}, {"memory.oom.group", "1"}}};
+  const std::vector<FileValue> files = must(settings(asked, weighs_by_bfq(place.hierarchy)));
+  const Cgroup group =
+      must(Cgroup::create(place.hierarchy, cat(place.path, "/leaf"), Wanted{.needed = controllers_of(files)}));
+  must(group.write(files, place.hierarchy));
+  for (const FileValue& one : files)
+    if (one != FileValue{"cpu.max.burst", "0", true} && one.file != "memory.swap.max")
+      EXPECT_TEXT(read_file(group, one.file.c_str()), cat(one.value, "\n"));
+  // From there to any other pair of quota and burst, whichever of them is larger.
+  for (const auto& [quota, burst] : std::vector<std::pair<std::int64_t, std::uint64_t>>{
+           {1000, 1000}, {90'000, 80'000}, {2000, 1500}, {-1, 50'000}, {3000, 0}}) {
+    const Resources next{.cpu_burst = burst, .cpu_quota = quota};
+    must(group.write(must(settings(next, false)), place.hierarchy));
+    EXPECT_TEXT(read_file(group, "cpu.max.burst"), cat(burst, "\n"));
+  }
+  const Resources idle{.cpu_shares = 2048, .cpu_idle = 1}, busy{.cpu_shares = 2048, .cpu_idle = 0};
+  must(group.write(must(settings(idle, false)), place.hierarchy));
+  must(group.write(must(settings(busy, false)), place.hierarchy));
+  EXPECT_TEXT(read_file(group, "cpu.weight"), "174\n");
+}
+
+Test(cgroups, a_limit_below_what_is_in_use_is_told_before_it_kills) {
+  REQUIRE(Root | CgroupControllers);
+  const Place place;
+  const Cgroup group = place.make("leaf", {.memory_max = 256 * kMegabyte});
+  int ready[2];
+  cr_assert(sys::pipe2(ready, O_CLOEXEC) == 0);
+  start_in(group, [&] {
+    eat(32 * kMegabyte);
+    sys::write(ready[1], "", 1);
+    return sleep_forever();
+  });
+  char byte = 0;
+  cr_assert(sys::read(ready[0], &byte, 1) == 1);
+  cr_expect(not check_usage(group, {.memory_limit = 16 * kMegabyte}).has_value());
+  cr_expect(not check_usage(group, {.memory_limit = -1, .memory_swap = 16 * kMegabyte}).has_value());
+  cr_expect(check_usage(group, {.memory_limit = 128 * kMegabyte}).has_value());
+  cr_expect(check_usage(group, {.memory_limit = -1}).has_value());
+  cr_expect(check_usage(group, {}).has_value());
 }

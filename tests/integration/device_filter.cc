@@ -26,7 +26,7 @@ Value must(Result<Value> result) {
 
 struct Place {
   Hierarchy hierarchy = must(read_hierarchy());
-  Cgroup group = must(Cgroup::create(hierarchy, cat("convox-test-", getpid()), Controllers{}));
+  Cgroup group = must(Cgroup::create(hierarchy, cat("convox-test-", getpid()), {}));
   ~Place() { cr_expect(group.end().has_value()); }
 };
 

@@ -53,3 +53,49 @@ Test(cgroup_hierarchy, controllers_are_whole_words_and_others_are_ignored) {
   cr_assert(cpuset.has(Controller::kCpuset));
   cr_assert(not cpuset.has(Controller::kCpu));
 }
+
+Test(cgroup_hierarchy, a_word_is_whole) {
+  cr_assert(has_word("cpuset cpu io\n", "cpu"));
+  cr_assert(has_word("cpuset cpu io\n", "io"));
+  cr_assert(has_word("io", "io"));
+  cr_assert(not has_word("cpuset\n", "cpu"));
+  cr_assert(not has_word("\n", "cpu"));
+  cr_assert(not has_word("", ""));
+}
+
+Test(cgroup_hierarchy, the_root_of_a_mount_is_that_of_the_one_on_top) {
+  const char* mounts =
+      "30 23 0:26 / /sys/fs/cgroup rw - cgroup2 none rw\n"
+      "31 23 0:26 /a\\040b /sys/fs/cgroup rw - cgroup2 none rw\n"
+      "32 23 0:26 /other /other rw - cgroup2 none rw\n";
+  cr_assert_str_eq((*find_mount_root(mounts, "/sys/fs/cgroup")).c_str(), "/a b");
+  cr_assert_str_eq((*find_mount_root(mounts, "/other")).c_str(), "/other");
+  cr_assert(not find_mount_root(mounts, "/none").has_value());
+}
+
+Test(cgroup_hierarchy, the_group_of_a_process_is_said_from_the_mount_point) {
+  struct {
+    const char *text, *root, *expected;  // null: an error
+  } cases[] = {
+      {"0::/\n", "/", ""},
+      {"0::/a.slice/b\n", "/", "a.slice/b"},
+      {"12:pids:/x\n1:name=systemd:/y\n0::/z\n", "/", "z"},
+      {"0::/..x\n", "/", "..x"},
+      {"0::/docker/abc/in\n", "/docker/abc", "in"},
+      {"0::/docker/abc\n", "/docker/abc", ""},
+      {"0::/docker/abcd\n", "/docker/abc", nullptr},
+      {"0::/docker\n", "/docker/abc", nullptr},
+      {"0::/../sibling\n", "/", nullptr},
+      {"0::/..\n", "/", nullptr},
+      {"0::/../sibling\n", "/..", nullptr},
+      {"0::/x\n", "/..", nullptr},
+      {"0::/gone (deleted)\n", "/", nullptr},
+      {"12:pids:/x\n", "/", nullptr},
+      {"", "/", nullptr},
+  };
+  for (auto& one : cases) {
+    const Result<std::string> group = parse_group(one.text, one.root);
+    cr_expect(group.has_value() == (one.expected != nullptr), "%s in %s", one.text, one.root);
+    if (group && one.expected) cr_expect_str_eq(group->c_str(), one.expected);
+  }
+}

@@ -124,3 +124,14 @@ Test(cgroup_limits, a_group_gets_the_controllers_that_count_even_without_a_limit
   cr_expect(needed({.cpuset_cpus = "0"}, all).has(Controller::kCpuset));
   cr_expect(needed({}, Hierarchy{}).empty());
 }
+
+Test(cgroup_limits, a_controller_that_is_not_offered_is_named_with_the_way_to_get_it) {
+  Hierarchy hierarchy = with({});
+  hierarchy.offered = "cpu hugetlb\n";
+  cr_assert(check_controllers({}, hierarchy).has_value());
+  cr_assert(check_controllers({"cpu", "hugetlb"}, hierarchy).has_value());
+  const Result<> missing = check_controllers({"cpu", "io"}, hierarchy);
+  cr_assert(not missing.has_value());
+  cr_assert_neq(missing.error().text.find("the io controller"), std::string::npos);
+  cr_assert_neq(missing.error().advice.find("cgroup_no_v1=blkio "), std::string::npos);
+}

@@ -8,6 +8,7 @@
 #include <algorithm>
 
 #include "runtime/base/words.h"
+#include "runtime/usual_devices.h"
 
 namespace convox::oci {
 namespace {
@@ -40,10 +41,11 @@ Result<> check_destination(const Mount& mount, std::string_view target) {
   return ok();
 }
 
-// Every container has these.  config-linux.md, "Default Devices"
 std::vector<Device> usual_devices() {
-  return {{'c', "/dev/null", 1, 3},   {'c', "/dev/zero", 1, 5},    {'c', "/dev/full", 1, 7},
-          {'c', "/dev/random", 1, 8}, {'c', "/dev/urandom", 1, 9}, {'c', "/dev/tty", 5, 0}};
+  std::vector<Device> devices;
+  for (const auto& [name, major, minor] : runtime::kUsualDevices)
+    devices.push_back({'c', cat("/dev/", name), major, minor});
+  return devices;
 }
 
 Result<> add_device(std::vector<Device>& devices, Device device) {

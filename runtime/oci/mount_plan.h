@@ -34,12 +34,6 @@ struct MountPlan {
   [[nodiscard]] std::uint32_t slots() const;
 };
 
-// The usual links of /dev: target and name.
-inline constexpr const char* kDevLinks[][2] = {
-    {"/proc/self/fd", "fd"},       {"/proc/self/fd/0", "stdin"}, {"/proc/self/fd/1", "stdout"},
-    {"/proc/self/fd/2", "stderr"}, {"pts/ptmx", "ptmx"},         {"/proc/kcore", "core"},
-};
-
 Result<MountPlan> plan_mounts(const Config& config, const Wishes& wishes, const runtime::Host& host,
                               IsFile source_is_file);
 

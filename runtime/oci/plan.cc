@@ -6,8 +6,10 @@
 
 #include <algorithm>
 
+#include "cgroups/device_filter.h"
 #include "runtime/base/words.h"
 #include "runtime/oci/stage_plan.h"
+#include "runtime/oci/state.h"
 
 namespace convox::oci {
 namespace {
@@ -40,7 +42,7 @@ std::uint64_t new_kinds(const Config& config) {
   return kinds;
 }
 
-// Below the hierarchy's root; ".." ends there. With systemd SLICE:PREFIX:NAME, whole.
+// Below the hierarchy's root. With systemd SLICE:PREFIX:NAME, whole.
 Result<std::string> group_of(const Config& config, const Wishes& wishes) {
   const std::string& path = config.cgroups_path;
   if (wishes.driver == CgroupDriver::kSystemd) {
@@ -50,9 +52,7 @@ Result<std::string> group_of(const Config& config, const Wishes& wishes) {
       return invalid(cat("linux.cgroupsPath \"", path, "\" is not SLICE:PREFIX:NAME, as the systemd driver wants it"));
     return path.front() == ':' ? cat(slice, path) : path;
   }
-  std::string plain = plain_path(path.empty() ? wishes.id : path).substr(1);
-  if (plain.empty()) return invalid(cat("linux.cgroupsPath \"", path, "\" is the root of all groups"));
-  return plain;
+  return cgroup_of(path, wishes.id);
 }
 
 class Planner {
@@ -165,7 +165,7 @@ Result<> check_namespaces(const Config& config) {
   return ok();
 }
 
-Result<> check_host(const Host& host) {
+Result<> check_abilities(const Host& host) {
   if (host.kernel < runtime::kOldestKernel)
     return invalid(cat("Linux ", host.kernel_release, " is too old: 5.14 or later is needed"));
   if (!(host.effective_capabilities & security::bit(CAP_SYS_ADMIN)))
@@ -178,7 +178,7 @@ Result<> check_host(const Host& host) {
 
 Result<Plan> plan_create(Config config, Wishes wishes, const Host& host, std::string_view filter,
                          IsFile source_is_file) {
-  TRY(check_host(host));
+  TRY(check_abilities(host));
   TRY(check_namespaces(config));
   if (config.memory_policy) TRY(bit_mask(config.memory_policy->nodes), "linux.memoryPolicy.nodes");
   MountPlan mounts = TRY(plan_mounts(config, wishes, host, source_is_file));
@@ -193,7 +193,7 @@ Result<Plan> plan_create(Config config, Wishes wishes, const Host& host, std::st
 
 Result<Plan> plan_exec(const Config& config, Process process, ExecWishes wishes, std::uint64_t kinds, const Host& host,
                        std::string_view filter) {
-  TRY(check_host(host));
+  TRY(check_abilities(host));
   const CpuAffinity affinity = process.exec_cpu_affinity.value_or(CpuAffinity{});
   Plan plan;
   plan.before.emplace_back(SealPrograms{host.executable_memfd_flag()});

@@ -8,6 +8,7 @@
 #include <map>
 
 #include "runtime/base/words.h"
+#include "runtime/usual_devices.h"
 
 namespace convox::oci {
 namespace {
@@ -153,7 +154,7 @@ class Creating : Common {
     for (const Placed& placed : mounts_.mounts) attach(placed);
     for (const Device& device : mounts_.nodes) make_node(device);
     if (mounts_.links)
-      for (const auto& [target, name] : kDevLinks) plan_.then(MakeLink{text(cat("/dev/", name)), text(target)});
+      for (const auto& [target, name] : runtime::kUsualLinks) plan_.then(MakeLink{text(cat("/dev/", name)), text(target)});
     take_user(process_, wishes_.setgroups_denied || denies_setgroups());
     // The mounts are there and the host's are, too: what the specification promises these hooks.
     const Hooks& hooks = config_.hooks;

@@ -228,7 +228,7 @@ install: all ## to PREFIX (/usr/local), below DESTDIR
 	install -d $(installed)/share/doc/convox
 	install -m 644 $(wildcard README.md ARCHITECTURE.md CHANGELOG.md LICENSE) $(installed)/share/doc/convox
 uninstall: ## removes what install put there
-	rm -f $(installed)/bin/convox $(installed)/libexec/convox/convox-image
+	rm -f $(installed)/bin/convox $(installed)/bin/convox-oci $(installed)/libexec/convox/convox-image
 	rm -f $(installed)/share/man/man1/convox.1 $(installed)/share/man/man1/convox-*.1 $(installed)/share/man/man5/convox.yml.5
 	rm -f $(installed)/share/bash-completion/completions/convox $(installed)/share/zsh/site-functions/_convox
 	rm -rf $(installed)/share/doc/convox

@@ -75,14 +75,14 @@ Result<void*> make_stack(std::size_t size) {
 
 // Says which call failed and ends. The host side knows the step.
 [[noreturn]] void give_up(const ChildStart& start, Errno error) noexcept {
-  stage::Report report{stage::Report::kFailed, start.step, error.value, 0, 0};
+  const stage::Report report{.kind = stage::Report::kFailed, .step = start.step, .error = error.value};
   sys::write(start.socket, &report, sizeof report);
   sys::exit_group(stage::kStageFailed);
 }
 
-// Closes from 3 on all but `kept`, which are sorted.
-Errno close_others(const int* kept, std::size_t count) noexcept {
-  unsigned next = 3;
+// Closes from `first` on all but `kept`, which are sorted.
+Errno close_others(unsigned first, const int* kept, std::size_t count) noexcept {
+  unsigned next = first;
   for (std::size_t i = 0; i < count; ++i) {
     const auto fd = static_cast<unsigned>(kept[i]);
     if (fd > next)
@@ -92,30 +92,19 @@ Errno close_others(const int* kept, std::size_t count) noexcept {
   return Errno(sys::close_range(next, ~0U, 0));
 }
 
-// All but the PID namespace's.
-std::uint64_t kinds_of(const Namespaces& namespaces) {
-  std::uint64_t kinds = CLONE_NEWNS;
-  if (namespaces.user) kinds |= CLONE_NEWUSER;
-  if (namespaces.network) kinds |= CLONE_NEWNET;
-  if (namespaces.ipc) kinds |= CLONE_NEWIPC;
-  if (namespaces.uts) kinds |= CLONE_NEWUTS;
-  if (namespaces.cgroup) kinds |= CLONE_NEWCGROUP;
-  if (namespaces.time) kinds |= CLONE_NEWTIME;
-  return kinds;
-}
-
-std::uint64_t flags_of(const Birth& birth) {
-  std::uint64_t flags = CLONE_PIDFD | CLONE_INTO_CGROUP | CLONE_CLEAR_SIGHAND;
-  if (!birth.namespaces.time) flags |= CLONE_VM;
-  if (birth.join < 0) flags |= CLONE_NEWPID | kinds_of(birth.namespaces);
+std::uint64_t flags_of(const Birth& birth, int cgroup) {
+  std::uint64_t flags = CLONE_PIDFD | CLONE_CLEAR_SIGHAND;
+  if (cgroup >= 0) flags |= CLONE_INTO_CGROUP;
+  if (!(birth.kinds & CLONE_NEWTIME)) flags |= CLONE_VM;
+  if (birth.join < 0) flags |= birth.kinds;
   return flags;
 }
 
 // Runs `deed` in a task that shares our memory and has a stack of its own, while we are suspended (CLONE_VFORK): so it
 // is a call, in which everything of the task that is not shared may change. It ends when `deed` returns, unless that
-// executed another program. The pidfd of the task, to be reaped.
+// executed another program. It is to be reaped.
 template <class Deed>
-Result<UniqueFd> call_in_task(std::uint64_t flags, Deed deed) {
+Result<Child> call_in_task(std::uint64_t flags, Deed deed) {
   constexpr std::size_t room = 256 * 1024;  // `deed` is ordinary code
   void* stack = TRY(make_stack(room));
   int pidfd = -1;
@@ -139,10 +128,26 @@ Result<UniqueFd> call_in_task(std::uint64_t flags, Deed deed) {
   sys::rt_sigprocmask(SIG_SETMASK, &before, nullptr);  // cannot fail: it did not the first time
   sys::munmap(stack, room);                            // vfork returned: the task has let go of our memory
   TRY(check(pid, "clone3", ""));
-  return UniqueFd(pidfd);
+  return Child{UniqueFd(pidfd), static_cast<int>(pid)};
 }
 
 }  // namespace
+
+std::uint64_t kinds_of(const Namespaces& namespaces) {
+  std::uint64_t kinds = CLONE_NEWNS | CLONE_NEWPID;
+  if (namespaces.user) kinds |= CLONE_NEWUSER;
+  if (namespaces.network) kinds |= CLONE_NEWNET;
+  if (namespaces.ipc) kinds |= CLONE_NEWIPC;
+  if (namespaces.uts) kinds |= CLONE_NEWUTS;
+  if (namespaces.cgroup) kinds |= CLONE_NEWCGROUP;
+  if (namespaces.time) kinds |= CLONE_NEWTIME;
+  return kinds;
+}
+
+bool Birth::has_user_namespace() const {
+  const auto is_user = [](const Joined& one) { return one.kind == CLONE_NEWUSER; };
+  return (kinds & CLONE_NEWUSER) != 0 || std::any_of(joined.begin(), joined.end(), is_user);
+}
 
 Result<Child> fork_into(int cgroup) {
   int pidfd = -1;
@@ -159,11 +164,12 @@ Result<Child> fork_into(int cgroup) {
 void die_with_parent() { sys::prctl(PR_SET_PDEATHSIG, SIGKILL); }
 
 Result<UniqueFd> in_private_mounts(const std::function<void()>& deed) {
-  return call_in_task(CLONE_FILES | CLONE_NEWNS, [&] {
+  Child task = TRY(call_in_task(CLONE_FILES | CLONE_NEWNS, [&] {
     // It holds our descriptors, and so our locks; if this fails, a moment longer.
     sys::prctl(PR_SET_PDEATHSIG, SIGKILL);
     deed();
-  });
+  }));
+  return std::move(task.pidfd);
 }
 
 Result<UniqueFd> start_program(int program, const char* name, const std::vector<int>& handed) {
@@ -180,16 +186,54 @@ Result<UniqueFd> start_program(int program, const char* name, const std::vector<
   envp[0] = faults::environment();
 #endif
   long failed = 0;
-  UniqueFd task = TRY(call_in_task(CLONE_CLEAR_SIGHAND, [&] {
+  Child task = TRY(call_in_task(CLONE_CLEAR_SIGHAND, [&] {
     sys::setsid();  // it leads no group yet, so this cannot fail
-    failed = -close_others(kept.data(), kept.size()).value;
+    failed = -close_others(3, kept.data(), kept.size()).value;
     for (const int fd : handed)
       if (failed == 0) failed = std::min(sys::fcntl(fd, F_SETFD, 0), 0L);
     if (failed == 0) failed = sys::execveat(program, "", argv, envp, AT_EMPTY_PATH);
   }));
-  if (failed == 0) return task;
-  reap(task);
+  if (failed == 0) return std::move(task.pidfd);
+  reap(task.pidfd);
   return os_error("execveat", name, Errno(failed));
+}
+
+Result<Child> start_host_program(const HostProgram& program) {
+  const auto pointers = [](const std::vector<std::string>& texts) {
+    std::vector<char*> list;
+    for (const std::string& text : texts) list.push_back(const_cast<char*>(text.c_str()));
+    list.push_back(nullptr);
+    return list;
+  };
+  const std::vector<char*> argv = pointers(program.arguments), envp = pointers(program.environment);
+  const unsigned long none = 0;
+  long failed = 0;
+  Child task = TRY(call_in_task(CLONE_CLEAR_SIGHAND, [&] {
+    sys::setpgid(0, 0);  // it leads no session, so this cannot fail
+    failed = std::min(sys::fchdir(program.directory), 0L);
+    for (int fd = 0; fd < 3; ++fd)
+      if (failed == 0) failed = std::min(sys::dup3(program.stdio[fd], fd, 0), 0L);
+    if (failed == 0) failed = sys::close_range(3, ~0U, 0);
+    sys::rt_sigprocmask(SIG_SETMASK, &none, nullptr);
+    if (failed == 0) failed = sys::execve(program.path.c_str(), argv.data(), envp.data());
+  }));
+  if (failed == 0) return task;
+  reap(task.pidfd);
+  return os_error("execve", program.path, Errno(failed));
+}
+
+// Signals stay blocked, if they were, for what it would do with one is ours to do.
+Result<Child> start_sleeper(std::uint64_t kinds) {
+  int pidfd = -1;
+  clone_args args{};
+  args.flags = CLONE_PIDFD | kinds;
+  args.pidfd = reinterpret_cast<std::uint64_t>(&pidfd);
+  args.exit_signal = SIGCHLD;
+  const long pid = sys::clone3(&args, sizeof args);
+  TRY(check(pid, "clone3", ""));
+  if (pid > 0) return Child{UniqueFd(pidfd), static_cast<int>(pid)};
+  sys::prctl(PR_SET_PDEATHSIG, SIGKILL);
+  for (;;) sys::ppoll(nullptr, 0, nullptr);
 }
 
 void reap(const UniqueFd& pidfd) {
@@ -221,9 +265,35 @@ Result<long> ChildMemory::clone_inside(clone_args& args) {
   return pid;
 }
 
+// Namespaces that exist are joined by a task that is there for nothing else: it has a set of namespaces, a working
+// directory and credentials of its own, so none of ours change, not even for a moment. The child that it makes is ours,
+// not its (CLONE_PARENT), and lives on when it ends, which is at once. The cgroup namespace is the child's own to join:
+// from inside one nobody may be born into a group that it does not show.  clone(2), cgroup_namespaces(7)
+Result<long> ChildMemory::clone_among(clone_args& args) {
+  args.flags |= CLONE_PARENT;
+  args.exit_signal = 0;  // that of the task, SIGCHLD
+  long result = 0;
+  bool joined = true;
+  const Child task = TRY(call_in_task(CLONE_FILES, [&] {
+    for (const Joined& one : birth_.joined) {
+      if (one.kind == CLONE_NEWCGROUP) continue;
+      result = sys::setns(one.fd, static_cast<int>(one.kind));
+      if (result < 0) {
+        joined = false;
+        return;
+      }
+    }
+    result = clone_onto(&args, &ChildMemory::live, this);
+  }));
+  reap(task.pidfd);
+  if (!joined) return os_error("setns", "a namespace to be joined", Errno(result));
+  return result;
+}
+
 Result<Child> ChildMemory::clone(const Birth& birth, int cgroup, const ChildStart& start) {
   birth_ = birth;
   start_ = start;
+  has_user_namespace_ = birth.has_user_namespace();
   const auto digits = [](char* text, int number) { *std::to_chars(text, text + 11, number).ptr = '\0'; };
   digits(socket_digits_, start.socket);
   digits(plan_digits_, start.plan);
@@ -239,6 +309,8 @@ Result<Child> ChildMemory::clone(const Birth& birth, int cgroup, const ChildStar
   kept_[1] = start.stage;
   kept_[2] = start.plan;
   if (birth.join >= 0) kept_[kept_count_++] = birth.join;
+  for (const Joined& one : birth.joined)
+    if (one.kind == CLONE_NEWCGROUP) kept_[kept_count_++] = cgroup_namespace_ = one.fd;
 #ifdef CONVOX_FAULTS
   kept_[kept_count_++] = faults::kLog;
 #endif
@@ -253,15 +325,21 @@ Result<Child> ChildMemory::clone(const Birth& birth, int cgroup, const ChildStar
   TRY(check(sys::prctl(PR_SET_DUMPABLE, 0), "prctl", "PR_SET_DUMPABLE"));
   int pidfd = -1;
   clone_args args{};
-  args.flags = flags_of(birth);
+  args.flags = flags_of(birth, cgroup);
   args.pidfd = reinterpret_cast<std::uint64_t>(&pidfd);
   args.exit_signal = SIGCHLD;
   args.stack = reinterpret_cast<std::uint64_t>(stack_);
   args.stack_size = kStack;
-  args.cgroup = static_cast<std::uint64_t>(cgroup);
-  const long pid = birth.join < 0 ? clone_onto(&args, &ChildMemory::live, this) : TRY(clone_inside(args));
-  if (pid == -EPERM && birth.join < 0 &&
-      birth.namespaces.user)  // user_namespaces(7): refused to whoever is in a chroot
+  args.cgroup = cgroup < 0 ? 0 : static_cast<std::uint64_t>(cgroup);
+  long pid = 0;
+  if (!birth.joined.empty())
+    pid = TRY(clone_among(args));
+  else if (birth.join >= 0 && (birth.kinds & CLONE_NEWPID))
+    pid = TRY(clone_inside(args));
+  else
+    pid = clone_onto(&args, &ChildMemory::live, this);
+  // user_namespaces(7): refused to whoever is in a chroot
+  if (pid == -EPERM && birth.join < 0 && (birth.kinds & CLONE_NEWUSER))
     return os_error("clone3", "", Errno(pid)).advise("a chroot cannot have user namespaces, a pivot_root can");
   TRY(check(pid, "clone3", ""));
   return Child{UniqueFd(pidfd), static_cast<int>(pid)};
@@ -274,25 +352,32 @@ void ChildMemory::live(void* self) noexcept {
   auto& memory = *static_cast<ChildMemory*>(self);
   const ChildStart& start = memory.start_;
   const int join = memory.birth_.join;
-  for (int fd = 0; fd < 3; ++fd)
+  for (int fd = 0; fd < 3; ++fd) {
+    if (start.stdio[fd] < 0) continue;
     if (const long rc = sys::dup3(start.stdio[fd], fd, 0); rc < 0) give_up(start, Errno(rc));
+  }
   // This copy of the table keeps what the stage needs, and nothing that our caller left open for us. Above all not the
   // host side's end of the socket, or its death would not be the end of file that we wait for below; nor the lock that
   // says that it lives.
-  if (const Errno error = close_others(memory.kept_, memory.kept_count_); error) give_up(start, error);
+  if (const Errno error = close_others(3 + start.preserved, memory.kept_, memory.kept_count_); error)
+    give_up(start, error);
   if (join >= 0) {
     // All in one call, and the user namespace first of all, by whose rights the others are joined.
-    if (const long rc = sys::setns(join, static_cast<int>(kinds_of(memory.birth_.namespaces))); rc < 0)
-      give_up(start, Errno(rc));
+    if (const int kinds = static_cast<int>(memory.birth_.kinds & ~std::uint64_t{CLONE_NEWPID}); kinds != 0)
+      if (const long rc = sys::setns(join, kinds); rc < 0) give_up(start, Errno(rc));
     sys::close(join);
-  } else if (memory.birth_.namespaces.user) {
+  } else if (memory.has_user_namespace_) {
     char go = 0;
     long got = 0;
     do got = sys::read(start.socket, &go, 1);
     while (got == -EINTR);
     if (got != 1) sys::exit_group(stage::kStageFailed);  // the host side is gone
   }
-  if (memory.birth_.namespaces.user) {
+  if (memory.cgroup_namespace_ >= 0) {
+    if (const long rc = sys::setns(memory.cgroup_namespace_, CLONE_NEWCGROUP); rc < 0) give_up(start, Errno(rc));
+    sys::close(memory.cgroup_namespace_);
+  }
+  if (memory.has_user_namespace_) {
     if (const long rc = sys::setresgid(0, 0, 0); rc < 0) give_up(start, Errno(rc));
     if (const long rc = sys::setresuid(0, 0, 0); rc < 0) give_up(start, Errno(rc));
   }

@@ -22,15 +22,28 @@ struct ChildStart {
   int socket = -1;  // its end of the report socket
   int stage = -1;   // the sealed stage
   int plan = -1;    // the sealed plan
-  int stdio[3] = {-1, -1, -1};
-  std::uint32_t step = 0;  // the number of this step, for its reports
+  int stdio[3] = {-1, -1, -1};  // -1: ours, as they are
+  std::uint32_t preserved = 0;  // descriptors from 3 on that it keeps too
+  std::uint32_t step = 0;       // the number of this step, for its reports
 };
 
-// Where it will live.
-struct Birth {
-  Namespaces namespaces;  // new ones, or with `join` those that the container has of its own
-  int join = -1;          // pidfd of a process of the container
+// A namespace of somebody else's, open.
+struct Joined {
+  int fd = -1;
+  std::uint64_t kind = 0;  // CLONE_NEW*
 };
+
+// Where it will live. In a user namespace other than ours it becomes that one's root first, and if it is not that of a
+// container that runs, waits for the word to do so.
+struct Birth {
+  std::uint64_t kinds = 0;         // CLONE_NEW*: new ones, or with `join` those that the container has of its own
+  int join = -1;                   // pidfd of a process of the container
+  std::vector<Joined> joined = {};  // in this order, before the new ones are made
+  [[nodiscard]] bool has_user_namespace() const;
+};
+
+// CLONE_NEW* of a container of convox's.
+std::uint64_t kinds_of(const Namespaces& namespaces);
 
 struct Child {
   UniqueFd pidfd;
@@ -44,18 +57,21 @@ class ChildMemory {
   ~ChildMemory();
   ChildMemory(const ChildMemory&) = delete;
   ChildMemory& operator=(const ChildMemory&) = delete;
-  // `cgroup` is the directory of the leaf the child is born in.
+  // `cgroup` is the directory of the leaf the child is born in; -1: ours.
   Result<Child> clone(const Birth& birth, int cgroup, const ChildStart& start);
 
  private:
   Result<long> clone_inside(clone_args& args);
+  Result<long> clone_among(clone_args& args);
   [[noreturn]] static void live(void* self) noexcept;
 
   void* stack_ = nullptr;
   Birth birth_;
   ChildStart start_;
-  int kept_[5] = {};
+  int kept_[6] = {};
   std::size_t kept_count_ = 3;
+  bool has_user_namespace_ = false;
+  int cgroup_namespace_ = -1;  // to be joined by the child
   char socket_digits_[12] = {}, plan_digits_[12] = {};
   char* argv_[4] = {};
   char* envp_[2] = {};
@@ -64,6 +80,19 @@ class ChildMemory {
 // Starts a sealed program of ours in a session of its own, which no terminal's signals reach. Its first argument is the
 // number of the first of `handed`, the descriptors that it inherits: it has no others. The pidfd, to be reaped.
 Result<UniqueFd> start_program(int program, const char* name, const std::vector<int>& handed);
+
+// A program of somebody else's that runs here, on the host, in a process group of its own.
+struct HostProgram {
+  std::string path;
+  std::vector<std::string> arguments, environment;  // all of both
+  int stdio[3] = {-1, -1, -1};                      // all that it has open
+  int directory = -1;                               // where it works
+};
+// To be reaped.
+Result<Child> start_host_program(const HostProgram& program);
+
+// A process that does nothing in new namespaces until it is killed, or we end.
+Result<Child> start_sleeper(std::uint64_t kinds);
 
 // fork(2) into a cgroup: a child with a copy of this memory, whose pid here is 0. For children that go on as convox.
 Result<Child> fork_into(int cgroup);

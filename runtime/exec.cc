@@ -43,7 +43,7 @@ Result<> Exec::perform(const StartWatcher& step) {
 }
 
 Result<> Exec::perform(const CloneInto& step) {
-  Result<> cloned = child_.clone({step.namespaces, target_.process.pidfd.get()}, group_->group());
+  Result<> cloned = child_.clone({kinds_of(step.namespaces), target_.process.pidfd.get()}, &group_->group());
   if (!cloned && cloned.error().code == EAGAIN)
     return std::move(cloned).error().advise("the container has as many processes as it may have");
   return cloned;

@@ -23,13 +23,6 @@ Result<std::optional<std::string>> read_if_there(const char* path) {
   return std::move(text).error().under("reading this host");
 }
 
-// The first user namespace has the same inode, 0xEFFFFFFD, on every host.  include/linux/proc_ns.h, PROC_USER_INIT_INO
-bool in_initial_user_namespace() {
-  char link[64];
-  const long size = sys::readlinkat(AT_FDCWD, "/proc/self/ns/user", link, sizeof link);
-  return size > 0 && std::string_view(link, static_cast<std::size_t>(size)) == "user:[4026531837]";
-}
-
 // fsopen looks the file system up and loads its module if need be: exactly what the launch will do. /proc/filesystems
 // would know only what is loaded already.
 // Without the right to mount it answers EPERM before it looks; then we do not know, and check_host has another reason.
@@ -47,6 +40,13 @@ Result<std::uint64_t> user_namespace_limit() {
 }
 
 }  // namespace
+
+// The first user namespace has the same inode, 0xEFFFFFFD, on every host.  include/linux/proc_ns.h, PROC_USER_INIT_INO
+bool in_initial_user_namespace() {
+  char link[64];
+  const long size = sys::readlinkat(AT_FDCWD, "/proc/self/ns/user", link, sizeof link);
+  return size > 0 && std::string_view(link, static_cast<std::size_t>(size)) == "user:[4026531837]";
+}
 
 KernelRelease parse_release(std::string_view release) {
   const auto leading_number = [&release] {

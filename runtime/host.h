@@ -56,6 +56,9 @@ Result<Host> read_host();
 // What makes `run` impossible here, most fundamental first; ok if nothing does.
 Result<> check_host(const Host& host);
 
+// We are not in a container's ourselves.
+bool in_initial_user_namespace();
+
 // The UUID of this boot: a record with another one describes processes that are gone.
 Result<std::string> read_boot_id();
 

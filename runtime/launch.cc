@@ -10,7 +10,7 @@ Launch::Launch(const LaunchPlan& plan, const Containers& containers, const Claim
       hierarchy_(hierarchy),
       record_(std::move(record)),
       mounts_(slots_of(plan.config).first_volume),
-      child_(plan, plan.config, signals, std::move(done)) {}
+      child_(plan, expected_of(plan.config), signals, std::move(done)) {}
 
 Launch::~Launch() {
   if (helper_) reap(helper_);

@@ -8,6 +8,7 @@
 #include "runtime/container_root.h"
 #include "runtime/launch.h"
 #include "runtime/new_file_system.h"
+#include "runtime/usual_devices.h"
 
 namespace convox::runtime {
 namespace {
@@ -15,18 +16,9 @@ namespace {
 constexpr std::size_t kMostResolvers = 64 * 1024;
 
 Result<> fill_dev(int dev) {
-  struct Node {
-    const char* name;
-    unsigned minor, major = 1;
-  };
-  constexpr Node nodes[] = {{"null", 3}, {"zero", 5}, {"full", 7}, {"random", 8}, {"urandom", 9}, {"tty", 0, 5}};
-  constexpr const char* links[][2] = {
-      {"/proc/self/fd", "fd"},       {"/proc/self/fd/0", "stdin"}, {"/proc/self/fd/1", "stdout"},
-      {"/proc/self/fd/2", "stderr"}, {"pts/ptmx", "ptmx"},
-  };
-  for (const auto& [name, minor, major] : nodes)
+  for (const auto& [name, major, minor] : kUsualDevices)
     TRY(check(sys::mknodat(dev, name, S_IFCHR | 0666, static_cast<unsigned>(makedev(major, minor))), "mknod", name));
-  for (const auto& [target, name] : links) TRY(check(sys::symlinkat(target, dev, name), "symlink", name));
+  for (const auto& [target, name] : kUsualLinks) TRY(check(sys::symlinkat(target, dev, name), "symlink", name));
   for (const char* name : {"pts", "shm", "mqueue"}) TRY(check(sys::mkdirat(dev, name, 0755), "mkdir", name));
   return ok();
 }

@@ -12,13 +12,13 @@
 #include "runtime/base/fs.h"
 #include "runtime/container_root.h"
 #include "runtime/launch.h"
+#include "runtime/mount_attributes.h"
 #include "runtime/overlay.h"
 
 namespace convox::runtime {
 namespace {
 
-constexpr unsigned long kReadOnly = 1;       // MS_RDONLY
-constexpr unsigned long kPrivate = 1 << 18;  // MS_PRIVATE
+constexpr unsigned long kReadOnly = 1;  // MS_RDONLY
 
 // A volume of convox's own comes into being where it is first used. Root's, as the layers are: the idmap makes it the
 // container's.
@@ -37,18 +37,8 @@ Result<> make_directories(const std::string& path) {
 
 Result<> Launch::set_attributes(int tree, std::uint64_t attributes, bool idmapped, bool whole,
                                 const std::string& what) const {
-  mount_attr set{};
-  set.attr_set = attributes;
-  // A copy is a peer of the mount it was taken from, shared where that is shared (systemd shares all): what is mounted
-  // below it in the container would appear on the host.  mount_namespaces(7)
-  set.propagation = kPrivate;
-  if (idmapped) {
-    set.attr_set |= MOUNT_ATTR_IDMAP;
-    set.userns_fd = static_cast<std::uint64_t>(user_namespace_.get());
-  }
-  const unsigned flags = AT_EMPTY_PATH | (whole ? AT_RECURSIVE : 0);
-  TRY(check(sys::mount_setattr(tree, "", flags, &set, sizeof set), "mount_setattr", what));
-  return ok();
+  const int ids = idmapped ? user_namespace_.get() : -1;
+  return change_mount(tree, {.set = attributes, .propagation = kPrivate, .user_namespace = ids, .whole = whole}, what);
 }
 
 // What the top layer says of "/", the upper directory must say too: it is what stat(2) will see there.

@@ -1,9 +1,5 @@
 // How are the host side's small steps done: records, storage, groups, id maps, messages?
 #include <fcntl.h>
-#include <sys/socket.h>
-#include <sys/uio.h>
-
-#include <cstring>
 
 #include "runtime/base/fs.h"
 #include "runtime/base/lock.h"
@@ -45,7 +41,7 @@ Result<> Launch::perform(const MakeCgroup& step) {
   return ok();
 }
 
-Result<> Launch::perform(const CloneChild& step) { return child_.clone({step.namespaces}, *cgroup_); }
+Result<> Launch::perform(const CloneChild& step) { return child_.clone({kinds_of(step.namespaces)}, &*cgroup_); }
 
 // Root inside is nobody outside: ids 0 to 65535 are 65,536 host ids that belong to no account.  user_namespaces(7)
 Result<> Launch::perform(const WriteIdMaps&) {
@@ -61,24 +57,7 @@ Result<> Launch::perform(const WriteIdMaps&) {
 Result<> Launch::perform(const LimitMemory& step) { return cgroup_->set(step.setting); }
 
 Result<> Launch::perform(const HandOver&) {
-  int fds[stage::kMaxSlots];
-  const std::size_t count = mounts_.size();
-  if (count > stage::kMaxSlots) return invalid("more mounts than one packet carries");
-  for (std::size_t i = 0; i < count; ++i) fds[i] = mounts_[i].get();
-  char byte = 0;
-  iovec data{&byte, 1};
-  alignas(cmsghdr) char control[CMSG_SPACE(sizeof fds)] = {};
-  msghdr message{};
-  message.msg_iov = &data;
-  message.msg_iovlen = 1;
-  message.msg_control = control;
-  message.msg_controllen = CMSG_SPACE(count * sizeof(int));
-  cmsghdr* part = CMSG_FIRSTHDR(&message);
-  part->cmsg_level = SOL_SOCKET;
-  part->cmsg_type = SCM_RIGHTS;
-  part->cmsg_len = CMSG_LEN(count * sizeof(int));
-  std::memcpy(CMSG_DATA(part), fds, count * sizeof(int));
-  TRY(check(sys::sendmsg(child_.socket(), &message, MSG_NOSIGNAL), "sendmsg", "to the stage"));
+  TRY(child_.hand_over(mounts_));
   mounts_.clear();
   return ok();
 }

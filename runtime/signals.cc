@@ -15,13 +15,27 @@ namespace {
 
 constexpr int kEnding[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT};
 constexpr int kOthers[] = {SIGUSR1, SIGUSR2, SIGALRM, SIGCONT, SIGWINCH};
+constexpr int kOwn[] = {SIGKILL, SIGSTOP, SIGSEGV, SIGBUS, SIGFPE,  SIGILL,  SIGTRAP, SIGSYS,
+                        SIGABRT, SIGCHLD, SIGURG,  SIGPIPE, SIGTSTP, SIGTTIN, SIGTTOU};
+
+constexpr unsigned long bit(int signal) { return 1UL << (signal - 1); }
 
 }  // namespace
 
 Result<SignalWatch> SignalWatch::start() {
   unsigned long mask = 0;
-  for (const int signal : kEnding) mask |= 1UL << (signal - 1);
-  for (const int signal : kOthers) mask |= 1UL << (signal - 1);
+  for (const int signal : kEnding) mask |= bit(signal);
+  for (const int signal : kOthers) mask |= bit(signal);
+  return start(mask);
+}
+
+Result<SignalWatch> SignalWatch::start_all() {
+  unsigned long mask = ~0UL;
+  for (const int signal : kOwn) mask &= ~bit(signal);
+  return start(mask);
+}
+
+Result<SignalWatch> SignalWatch::start(unsigned long mask) {
   TRY(check(sys::rt_sigprocmask(SIG_BLOCK, &mask, nullptr), "rt_sigprocmask", ""));
   return SignalWatch(UniqueFd(TRY(check(sys::signalfd4(-1, &mask, SFD_CLOEXEC | SFD_NONBLOCK), "signalfd4", ""))));
 }

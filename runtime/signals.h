@@ -11,10 +11,14 @@ namespace convox::runtime {
 class SignalWatch {
  public:
   static Result<SignalWatch> start();
+  // All signals that one process may send to another for the container's sake: not those that the kernel sends for what
+  // we do ourselves, nor those of job control, which stop us too.
+  static Result<SignalWatch> start_all();
   [[nodiscard]] int fd() const { return fd_.get(); }
 
  private:
   explicit SignalWatch(UniqueFd fd) : fd_(std::move(fd)) {}
+  static Result<SignalWatch> start(unsigned long mask);
   UniqueFd fd_;
 };
 

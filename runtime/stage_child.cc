@@ -12,6 +12,7 @@
 #include "cgroups/stats.h"
 #include "runtime/base/fs.h"
 #include "runtime/sealed.h"
+#include "runtime/send_descriptors.h"
 #include "runtime/signals.h"
 #include "runtime/stage_image.h"
 
@@ -28,15 +29,24 @@ constexpr auto kLastMoments = 1s;
 
 }  // namespace
 
-StageChild::StageChild(const StagePlan& plan, std::size_t first, std::size_t number, const ContainerConfig& config,
-                       int signals, StepDone done)
+StageChild::StageChild(const StagePlan& plan, std::size_t first, std::size_t number, Expected expected, int signals,
+                       StepDone done)
     : plan_(plan),
       first_(first),
       number_(static_cast<std::uint32_t>(number)),
-      config_(config),
+      expected_(std::move(expected)),
       signals_(signals),
-      done_(std::move(done)),
-      deadline_(Clock::now() + kLongestStart) {}
+      done_(std::move(done)) {
+  start_clock();
+}
+
+void StageChild::start_clock() { deadline_ = Clock::now() + kLongestStart + longer_; }
+
+Expected expected_of(const ContainerConfig& config) {
+  return {.terminal = config.terminal,
+          .terminal_size = config.terminal_size,
+          .new_user_namespace = config.namespaces.user};
+}
 
 void StageChild::give_up() {
   if (!child_.pidfd) return;
@@ -50,6 +60,7 @@ void StageChild::give_up() {
 Error StageChild::blame(Error error, std::size_t number, std::string_view deed) {
   if (socket_ && (error.code == EPIPE || error.code == ECONNRESET)) error = why_it_ended();
   if (error.kind == Error::Kind::kInterrupted || reported_) return error;
+  if (expected_.explain) return std::move(error).under(deed);
   return std::move(error).under(cat("step ", number, " of ", size(), ", ", deed));
 }
 
@@ -89,20 +100,21 @@ Result<> StageChild::seal(const SealPrograms& step) {
   return ok();
 }
 
-Result<> StageChild::clone(const Birth& birth, const cgroups::Cgroup& cgroup) {
+Result<> StageChild::clone(const Birth& birth, const cgroups::Cgroup* cgroup) {
   int ends[2] = {-1, -1};
   TRY(check(sys::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends), "socketpair", ""));
   socket_ = UniqueFd(ends[0]);
   const UniqueFd childs_socket(ends[1]);
-  cgroup_ = &cgroup;
+  cgroup_ = cgroup;
   joins_ = birth.join >= 0;
   ChildStart start;
   start.socket = childs_socket.get();
   start.stage = stage_.get();
   start.plan = stage_plan_.get();
   for (int i = 0; i < 3; ++i) start.stdio[i] = stdio_[i].get();
+  start.preserved = expected_.preserved;
   start.step = number_;
-  child_ = TRY(memory_.clone(birth, cgroup.fd(), start));
+  child_ = TRY(memory_.clone(birth, cgroup ? cgroup->fd() : -1, start));
   // Ours of the child's ends are closed at once: only then is the end of the child the end of file. Its own copies of
   // the table are its own, for CLONE_FILES was not asked for.
   for (UniqueFd& end : stdio_) end.reset();
@@ -165,8 +177,9 @@ Error StageChild::failure(const stage::Report& report) const {
   }
   const std::size_t index = report.step - first_;
   if (index >= plan_.steps().size()) return invalid("the stage reported a step that the plan does not have");
-  return explain_failure(plan_, index, error, static_cast<stage::Difference>(report.detail),
-                         config_.namespaces.user && !joins_)
+  if (expected_.explain) return expected_.explain(plan_.steps()[index], plan_, error, report.detail);
+  return explain_failure(plan_.steps()[index], plan_, error, static_cast<stage::Difference>(report.detail),
+                         expected_.new_user_namespace && !joins_)
       .under(cat("step ", report.step, " of ", size(), ", ", words(plan_.steps()[index], plan_).deed));
 }
 
@@ -178,8 +191,9 @@ Error StageChild::ended_early() const {
   sys::ppoll(&end, 1, &patience);
   siginfo_t info{};
   const long rc = sys::waitid(P_PIDFD, child_.pidfd.get(), &info, WEXITED | WNOWAIT | WNOHANG);
-  if (const auto kills = cgroups::oom_killed(*cgroup_); kills && *kills)
-    return Error{Error::Kind::kSystem, ENOMEM, cgroups::describe(*kills, "the stage"), {}};
+  if (cgroup_)
+    if (const auto kills = cgroups::oom_killed(*cgroup_); kills && *kills)
+      return Error{Error::Kind::kSystem, ENOMEM, cgroups::describe(*kills, "the stage"), {}};
   std::string how = "it ended without a word";
   if (rc == 0 && info.si_pid != 0)
     how = info.si_code == CLD_EXITED ? cat("exit status ", info.si_status) : cat("killed by signal ", info.si_status);
@@ -199,22 +213,65 @@ Result<> StageChild::await_hello() {
   return ok();
 }
 
+Result<> StageChild::hand_over(const std::vector<UniqueFd>& slots) {
+  int fds[stage::kMaxSlots];
+  const std::size_t count = slots.size();
+  if (count > stage::kMaxSlots) return invalid("more mounts than one packet carries");
+  for (std::size_t i = 0; i < count; ++i) fds[i] = slots[i].get();
+  TRY(send_descriptors(socket_.get(), std::string_view("", 1), fds, count), "to the stage");
+  return ok();
+}
+
+Result<> StageChild::await_hooks() {
+  start_clock();
+  for (;;) {
+    Incoming incoming = TRY(receive());
+    if (!incoming.report) return ended_early();
+    if (incoming.report->kind == stage::Report::kAtHooks) return ok();
+    TRY(take(std::move(incoming)));
+  }
+}
+
+// What may come at any time, and comes with a descriptor.
+Result<> StageChild::take(Incoming incoming) {
+  if (incoming.report->kind == stage::Report::kConsole) {
+    running_.console = std::move(incoming.descriptor);
+    TRY(check(sys::fcntl(running_.console.get(), F_SETFL, O_NONBLOCK), "fcntl", "the terminal"));
+    if (expected_.terminal_size) TRY(set_terminal_size(running_.console.get(), *expected_.terminal_size));
+  }
+  if (incoming.report->kind == stage::Report::kListener && expected_.on_listener)
+    TRY(expected_.on_listener(std::move(incoming.descriptor)));
+  return ok();
+}
+
+// The stage closes its end once it has said so. One that dies before it is killed by somebody who did not want it.
+Result<> StageChild::await_created() {
+  start_clock();
+  bool created = false;
+  for (;;) {
+    Incoming incoming = TRY(receive());
+    if (!incoming.report) break;
+    created |= incoming.report->kind == stage::Report::kCreated;
+    TRY(take(std::move(incoming)));
+  }
+  if (!created) return ended_early();
+  if (expected_.terminal && !running_.console) return invalid("the stage sent no terminal");
+  return ok();
+}
+
 // Until execve closes the socket. `ready` came before the filter; after it, end of file means execve, unless the filter
 // killed the stage (SIGSYS) or forbade the packet that would have told of a failed execve (the reserved status).
 Result<> StageChild::await_payload() {
+  start_clock();
   bool ready = false;
   for (;;) {
     Incoming incoming = TRY(receive());
     if (!incoming.report) break;
-    if (incoming.report->kind == stage::Report::kConsole) {
-      running_.console = std::move(incoming.descriptor);
-      TRY(check(sys::fcntl(running_.console.get(), F_SETFL, O_NONBLOCK), "fcntl", "the terminal"));
-      if (const auto size = config_.terminal_size) TRY(set_terminal_size(running_.console.get(), *size));
-    }
-    if (incoming.report->kind == stage::Report::kReady) ready = true;
+    ready |= incoming.report->kind == stage::Report::kReady;
+    TRY(take(std::move(incoming)));
   }
   if (!ready) return ended_early();
-  if (config_.terminal && !running_.console) return invalid("the stage sent no terminal");
+  if (expected_.terminal && !running_.console) return invalid("the stage sent no terminal");
   siginfo_t info{};
   const long rc = sys::waitid(P_PIDFD, child_.pidfd.get(), &info, WEXITED | WNOWAIT | WNOHANG);
   if (rc == 0 && info.si_pid != 0 && info.si_code != CLD_EXITED && info.si_status == SIGSYS)

@@ -32,13 +32,27 @@ struct Running {
   UniqueFd console;
 };
 
+// What whoever follows a child must know of it.
+struct Expected {
+  bool terminal = false;
+  std::optional<TerminalSize> terminal_size = {};
+  bool new_user_namespace = false;
+  std::uint32_t preserved = 0;  // descriptors from 3 on that it keeps
+  // Of what the stage failed at; then no error says the number of its step. Without it: words.h.
+  std::function<Error(const stage::Step&, const StagePlan&, Errno, std::uint32_t detail)> explain = {};
+  std::function<Result<>(UniqueFd)> on_listener = {};  // what to do with a seccomp listener
+};
+
+Expected expected_of(const ContainerConfig& config);
+
 class StageChild {
  public:
   // `plan` is performed, and outlives this. `signals` is a signalfd: a signal before the payload runs ends the wait
-  // with Error::kInterrupted.
+  // with Error::kInterrupted; -1: none is waited for.
   template <class Step>
-  StageChild(const PlanOf<Step>& plan, const ContainerConfig& config, int signals, StepDone done)
-      : StageChild(plan.stage, plan.first_of_stage(), plan.before.size(), config, signals, std::move(done)) {}
+  StageChild(const PlanOf<Step>& plan, Expected expected, int signals, StepDone done)
+      : StageChild(plan.stage, plan.first_of_stage(), plan.before.size(), std::move(expected), signals,
+                   std::move(done)) {}
 
   // Ends a child that did not become a payload, before the memory that it may still share goes.
   ~StageChild() { give_up(); }
@@ -58,12 +72,17 @@ class StageChild {
     return ok();
   }
 
-  // In this order. `owner` is the host id of the container's root.
+  // In this order. `owner` is the host id of the container's root. Without open_stdio the child has ours.
   Result<> open_stdio(const OpenStdio& step, std::uint32_t owner);
   Result<> seal(const SealPrograms& step);
-  Result<> clone(const Birth& birth, const cgroups::Cgroup& cgroup);
+  Result<> clone(const Birth& birth, const cgroups::Cgroup* cgroup);  // none: it stays in ours
   Result<> go();  // one byte, for whoever waits for it: the child, or the stage
   Result<> await_hello();
+  Result<> hand_over(const std::vector<UniqueFd>& slots);
+  Result<> await_hooks();
+  // From here on, each of the two awaits gets `longer` than usual: programs of others run.
+  void allow(std::chrono::seconds longer) { longer_ = longer; }
+  Result<> await_created();  // the stage lets go of us at its gate
   Result<> await_payload();
 
   // Kills and reaps it, if it is still ours.
@@ -75,7 +94,7 @@ class StageChild {
   Running release();
 
  private:
-  StageChild(const StagePlan& plan, std::size_t first, std::size_t number, const ContainerConfig& config, int signals,
+  StageChild(const StagePlan& plan, std::size_t first, std::size_t number, Expected expected, int signals,
              StepDone done);
 
   struct Incoming {
@@ -83,6 +102,8 @@ class StageChild {
     UniqueFd descriptor;
   };
   Result<Incoming> receive();
+  Result<> take(Incoming incoming);
+  void start_clock();
   Error failure(const stage::Report& report) const;
   Error ended_early() const;
   Error why_it_ended();
@@ -92,9 +113,10 @@ class StageChild {
   const StagePlan& plan_;
   std::size_t first_;     // number of the stage's first step
   std::uint32_t number_;  // of the step that makes the child
-  const ContainerConfig& config_;
+  const Expected expected_;
   int signals_;
   StepDone done_;
+  std::chrono::seconds longer_{0};
   std::chrono::steady_clock::time_point deadline_;
   bool reported_ = false;  // the error at hand came from the stage and names its step
 

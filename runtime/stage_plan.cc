@@ -50,7 +50,7 @@ class Planner {
     set_up_machine();  // needs no file system, and the host side is still preparing it
     set_limits();
     plan_.then(Receive{slots_.count});
-    plan_.then(AttachRoot{{slots_.root}});
+    plan_.then(AttachRoot{.tree = {slots_.root}});
     build_file_system();
     // The image is in place, and nothing else can change it yet.
     resolve_user();
@@ -76,7 +76,7 @@ class Planner {
     if (!detached) plan_.then(OwnStdio{});
     for (const SetLimit& limit : limits) plan_.then(limit);
     plan_.then(AwaitGo{});  // as late as it can be
-    become_payload(Verify{want_.capabilities, want_.no_new_privileges, false}, !detached);
+    become_payload(Verify{want_.capabilities, want_.no_new_privileges, Verify::Mounts::kUnknown}, !detached);
     return finished();
   }
 
@@ -173,7 +173,7 @@ class Planner {
 
   void become_payload(const Verify& verify, bool has_parent) {
     const bool filtered = !filter_.empty();
-    const LoadFilter load{filtered ? text(filter_) : Text{}};
+    const LoadFilter load{.program = filtered ? text(filter_) : Text{}};
     plan_.then(ChangeDirectory{text(want_.directory), true});
     if (want_.no_new_privileges) plan_.then(NoNewPrivileges{});
     plan_.then(DropBounding{want_.capabilities});  // needs CAP_SETPCAP
@@ -181,7 +181,7 @@ class Planner {
     if (filtered && !want_.no_new_privileges) plan_.then(load);
     plan_.then(BecomeUser{});
     plan_.then(ChangeDirectory{text(want_.directory), false});
-    plan_.then(SetCapabilities{want_.capabilities});
+    plan_.then(SetCapabilities{.permitted = want_.capabilities, .effective = want_.capabilities, .only_root = true});
     if (has_parent) plan_.then(DieWithParent{});  // a change of ids clears it
     plan_.then(FindCommand{});                    // as the user, who may see less than root
     plan_.then(verify);

@@ -37,7 +37,7 @@ class Supervisor {
       // So one slave is ours, until there is nobody left who could open another. The kernel opens it beside the master,
       // in the container's devpts.  ioctl_tty(2)
       slave_ = UniqueFd(sys::ioctl(running_.console.get(), TIOCGPTPEER, long{O_RDWR | O_NOCTTY | O_CLOEXEC}));
-    } else {
+    } else if (running_.output) {  // else it has the user's own
       input_ = Stream(std::move(input), StreamEnd(running_.input.get()), &running_.input);
       output_ = Stream(StreamEnd(running_.output.get()), std::move(output), &running_.output);
       error_output_ = Stream(StreamEnd(running_.error_output.get()), StreamEnd::of_user(STDERR_FILENO, O_WRONLY),
@@ -126,14 +126,9 @@ class Supervisor {
     if (signal == 0) return;
     if (signal == SIGWINCH) return follow_size();
     if (signal == SIGCONT) take_terminal();
-    if (!asks_to_end(signal)) {
-      sys::pidfd_send_signal(running_.pidfd.get(), signal);
-      return;
-    }
-    if (ended())
-      abandon();  // nobody takes its output
-    else
-      stop(signal);
+    if (asks_to_end(signal) && ended()) return abandon();  // nobody takes its output
+    if (asks_to_end(signal) && !options_.forwards) return stop(signal);
+    sys::pidfd_send_signal(running_.pidfd.get(), signal);
   }
 
   void stop(int signal) {

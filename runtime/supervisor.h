@@ -18,6 +18,7 @@ namespace convox::runtime {
 struct Supervision {
   int signals = -1;                                 // signalfd of SignalWatch
   bool first_process = true;                        // PID 1: what it leaves behind ends with it
+  bool forwards = false;                            // every signal is the container's, none asks us to end it
   bool terminal = false;                            // input is the user's terminal, and Running::console ours
   std::optional<std::chrono::nanoseconds> timeout;  // for the container's life
   int stop_signal = SIGTERM;                        // what it is told to stop by at the timeout

@@ -1,6 +1,7 @@
 #include "runtime/words.h"
 
 #include <linux/mount.h>
+#include <sys/mount.h>
 #include <sys/resource.h>
 
 namespace convox::runtime {
@@ -35,7 +36,10 @@ Words of(const stage::UnshareMounts&, const StagePlan&) {
 Words of(const stage::Receive& step, const StagePlan&) {
   return {cat("receive ", step.slots, " mounts"), "the host side made them meanwhile", "recvmsg(2)"};
 }
-Words of(const stage::AttachRoot&, const StagePlan&) {
+Words of(const stage::AttachRoot& step, const StagePlan& plan) {
+  if (step.at.size != 0)
+    return {cat("attach the new root at ", plan.view(step.at)), "hooks look for it there", "move_mount(2)"};
+  if (step.whole) return {"attach the new root", "by descriptor: no path is asked for it", "move_mount(2)"};
   return {"attach the overlay as the new root (nodev)", "device nodes in an image never work", "move_mount(2)"};
 }
 Words of(const stage::AwaitGo&, const StagePlan&) {
@@ -69,6 +73,34 @@ Words of(const stage::OpenConsole&, const StagePlan&) {
   return {"open a terminal of the container's own devpts and send us its master",
           "the user's terminal never enters the container", "pty(7)"};
 }
+Words of(const stage::SetPropagation& step, const StagePlan&) {
+  const char* kind = step.propagation & MS_SHARED       ? "shared"
+                     : step.propagation & MS_SLAVE      ? "a slave"
+                     : step.propagation & MS_UNBINDABLE ? "unbindable"
+                                                        : "private";
+  return {cat("make \"/\" ", kind, step.recursive ? ", with all below it" : ""), "asked for", "mount_setattr(2)"};
+}
+Words of(const stage::MakeReadOnly& step, const StagePlan& plan) {
+  return {cat("make the mount at ", plan.view(step.target), " read-only"), "all that had to be made in it is there",
+          "mount_setattr(2)"};
+}
+Words of(const stage::MakeNode& step, const StagePlan& plan) {
+  return {cat("make the device ", plan.view(step.path), " (", step.major, ":", step.minor, ")"), "asked for",
+          "mknod(2)"};
+}
+Words of(const stage::MakeLink& step, const StagePlan& plan) {
+  return {cat("make the link ", plan.view(step.path), " to ", plan.view(step.target)),
+          "programs look for their own descriptors there", "symlink(2)"};
+}
+Words of(const stage::AwaitHooks&, const StagePlan&) {
+  return {"wait for the hooks of the host side", "all mounts are made, and the host's are still to be seen", "read(2)"};
+}
+Words of(const stage::RunHook& step, const StagePlan& plan) {
+  return {cat("run the hook ", plan.view(step.path)), "in the container's namespaces", "execve(2)"};
+}
+Words of(const stage::Gate&, const StagePlan&) {
+  return {"wait at the gate", "the container is created; a connection is the word to start", "accept(2)"};
+}
 Words of(const stage::OpenNull&, const StagePlan&) {
   return {"open the container's own /dev/null as input and output", "nobody listens, and the host's is the host's",
           "null(4)"};
@@ -101,6 +133,16 @@ Words of(const stage::ReadOnlyRoot&, const StagePlan&) {
 Words of(const stage::SetHostname& step, const StagePlan& plan) {
   return {cat("set the hostname to ", plan.view(step.name)), "the UTS namespace is its own", "sethostname(2)"};
 }
+Words of(const stage::SetDomainname& step, const StagePlan& plan) {
+  return {cat("set the domain name to ", plan.view(step.name)), "the UTS namespace is its own", "setdomainname(2)"};
+}
+Words of(const stage::NewTimeNamespace&, const StagePlan&) {
+  return {"make a time namespace", "its offsets can be set while nobody is in it", "time_namespaces(7)"};
+}
+Words of(const stage::JoinTimeNamespace&, const StagePlan&) {
+  return {"join a time namespace", "not while memory is shared: a clock page belongs to a memory",
+          "time_namespaces(7)"};
+}
 Words of(const stage::WriteSysctl& step, const StagePlan& plan) {
   return {cat("write /proc/", plan.view(step.path), " = ", plan.view(step.value)), "it concerns its own namespace only",
           "proc(5)"};
@@ -117,6 +159,25 @@ Words of(const stage::ResolveUser& step, const StagePlan& plan) {
   return {cat("look up user ", user.empty() ? "root" : user, " in the image", step.never_root ? ", not root" : ""),
           "the image's passwd and group, read by our own parser: NSS would load the image's code", "passwd(5)"};
 }
+Words of(const stage::TakeUser& step, const StagePlan&) {
+  return {cat("the user is ", step.uid, ":", step.gid), "by number: nothing in the image is asked", "credentials(7)"};
+}
+Words of(const stage::SetSecurityLabel& step, const StagePlan& plan) {
+  return {cat("write \"", plan.view(step.value), "\" into /proc/self/attr/", plan.view(step.file)),
+          "the security module changes it at execve", "proc(5)"};
+}
+Words of(const stage::SetScheduler& step, const StagePlan&) {
+  return {cat("take scheduling policy ", step.policy), "asked for", "sched_setattr(2)"};
+}
+Words of(const stage::SetIoPriority& step, const StagePlan&) {
+  return {cat("take I/O priority ", step.value), "asked for", "ioprio_set(2)"};
+}
+Words of(const stage::SetPersonality& step, const StagePlan&) {
+  return {cat("take personality ", step.value), "asked for", "personality(2)"};
+}
+Words of(const stage::SetMemoryPolicy& step, const StagePlan&) {
+  return {cat("take memory policy ", step.mode), "asked for", "set_mempolicy(2)"};
+}
 Words of(const stage::NoNewPrivileges&, const StagePlan&) {
   return {"set no_new_privs", "no setuid file can give rights back", "prctl(2)"};
 }
@@ -131,7 +192,8 @@ Words of(const stage::ChangeDirectory& step, const StagePlan& plan) {
   return {cat("change to ", plan.view(step.path), step.may_fail ? ", as root" : ", as the user"),
           "either may be the one who is allowed", "chdir(2)"};
 }
-Words of(const stage::SetCapabilities&, const StagePlan&) {
+Words of(const stage::SetCapabilities& step, const StagePlan&) {
+  if (!step.only_root) return {"set the five capability sets", "exactly those that were asked for", "capset(2)"};
   return {"set the five capability sets",
           "a user other than root has none; inheritable and ambient are empty: CVE-2022-24769", "capset(2)"};
 }
@@ -144,7 +206,7 @@ Words of(const stage::FindCommand&, const StagePlan& plan) {
 }
 Words of(const stage::Verify& step, const StagePlan&) {
   return {
-      cat("verify ", step.mounts ? "mounts, " : "", "ids, capabilities, limits, descriptors, directory and signals"),
+      cat("verify ", step.mounts != stage::Verify::Mounts::kUnknown ? "mounts, " : "", "ids, capabilities, limits, descriptors, directory and signals"),
       "what is, against what was planned: a difference ends the launch", "openat(2)"};
 }
 Words of(const stage::CloseOnExec&, const StagePlan&) {
@@ -271,9 +333,9 @@ Words words(const stage::Step& step, const StagePlan& plan) {
   return std::visit([&](const auto& deed) { return of(deed, plan); }, step);
 }
 
-Error explain_failure(const StagePlan& plan, std::size_t index, Errno error, stage::Difference difference,
+Error explain_failure(const stage::Step& step, const StagePlan& plan, Errno error, stage::Difference difference,
                       bool new_user_namespace) {
-  return std::visit(Explain{plan, error, difference, new_user_namespace}, plan.steps()[index]);
+  return std::visit(Explain{plan, error, difference, new_user_namespace}, step);
 }
 
 }  // namespace convox::runtime

@@ -32,8 +32,8 @@ Words words_of(const Plan& plan, std::size_t number) {
 std::string joined(const std::vector<std::string>& parts, std::string_view between);
 std::string attributes_text(std::uint64_t attributes);
 
-// The error of step `index` of the stage: in the user's terms where the step is about something that the user named.
-Error explain_failure(const StagePlan& plan, std::size_t index, Errno error, stage::Difference difference,
-                      bool new_user_namespace);
+// The error of a step of the stage: in the user's terms where the step is about something that the user named.
+Error explain_failure(const stage::Step& step, const StagePlan& plan, Errno error, stage::Difference difference,
+                      bool new_user_namespace = false);
 
 }  // namespace convox::runtime

@@ -26,7 +26,8 @@ struct Flag {
 };
 
 struct Globals {
-  std::string root;  // settled: never empty
+  std::string root;           // settled: never empty
+  bool root_of_user = false;  // it is in the caller's XDG_RUNTIME_DIR
   std::string log;
   bool json_log = false, debug = false;
   CgroupDriver driver = CgroupDriver::kCgroupfs;
@@ -50,6 +51,7 @@ struct Verb {
   std::span<const Flag> flags;
   std::size_t least = 0, most = 1;  // arguments; most: all that follow, where it is kAll
   int failure = 1;                  // the exit status of an error of ours
+  bool needs_root = true;           // it asks where the containers are
   // The exit status. Whatever it prints goes to stdout.
   Result<int> (*perform)(const Globals& globals, const Words& words) = nullptr;
 };

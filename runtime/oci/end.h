@@ -3,7 +3,7 @@
 // No sleeping: pidfd, cgroup.kill, and POLLPRI on cgroup.events say when something has happened. `dispose` works from
 // any phase, with a damaged record too, and may be repeated or run twice at once.
 #pragma once
-#include <chrono>
+#include <optional>
 
 #include "cgroups/cgroup.h"
 #include "runtime/oci/state.h"
@@ -17,9 +17,10 @@ Result<> kill(const State& state, Status status, int signal, bool all, const cgr
 Result<> pause(const State& state, const cgroups::Hierarchy& hierarchy);
 Result<> resume(const State& state, const cgroups::Hierarchy& hierarchy);
 
-// Kills what is left of it, waits for the end, removes its cgroup (and scope, and resctrl group), then its directory.
-// `state`: nothing if its record is damaged; then what the configuration beside it and the id say is removed.
-Result<> dispose(const States& states, const Claim& claim, const std::optional<State>& state,
-                 const cgroups::Hierarchy& hierarchy);
+// Kills what is left of it, waits for the end, removes its cgroup (and scope, and resctrl group), then its directory,
+// and runs its poststop hooks. `state`: nothing if its record is damaged; then what the configuration beside it and the
+// id say is removed. The value is why a hook failed, which changes nothing any more.
+Result<std::optional<Error>> dispose(const States& states, const Claim& claim, const std::optional<State>& state,
+                                     const cgroups::Hierarchy& hierarchy);
 
 }  // namespace convox::oci

@@ -44,7 +44,4 @@ Result<> start(const States& states, const Claim& claim, State& state, const Out
 Result<Started> exec(const Plan& plan, const State& state, const UniqueFd& process, const cgroups::Hierarchy& hierarchy,
                      const Outlets& outlets, int signals, runtime::StepDone trace);
 
-// What an exec's process lacks, from the container's own.
-Process complete_process(Process process, const Process& of_container);
-
 }  // namespace convox::oci

@@ -20,7 +20,9 @@
 
 namespace convox::oci {
 
+using runtime::AwaitPayload;
 using runtime::AwaitStage;
+using runtime::LetStageGoOn;
 using runtime::SealPrograms;
 
 enum class CgroupDriver { kCgroupfs, kSystemd, kDisabled };
@@ -32,10 +34,14 @@ struct Wishes {
   bool no_pivot = false;
   bool new_keyring = true;
   std::uint32_t preserved = 0;  // descriptors from 3 on for the payload, LISTEN_FDS counted in
+  std::uint32_t listening = 0;  // LISTEN_FDS: the first of them
+  std::string listening_names;  // LISTEN_FDNAMES
   std::string notify_socket;    // of the host, from NOTIFY_SOCKET; empty: none
   CgroupDriver driver = CgroupDriver::kCgroupfs;
   bool rootless = false;   // missing rights over cgroups are no error where no limit was asked for
   std::string own_cgroup;  // of this process, below the hierarchy's root
+  bool setgroups_denied = false;  // in our own user namespace: /proc/self/setgroups
+  bool weights_by_bfq = false;    // groups have io.bfq.weight
 };
 
 // --- steps of the host side ------------------------------------------------------------------------------------------
@@ -72,17 +78,20 @@ struct OpenBind {
 struct CopyUp {  // a tmpfs with what the root has at that place
   Mount mount;
 };
-struct MakeDevices {  // a tmpfs for /dev with the usual nodes and links, and those of the list that lie in it
+struct MakeDevices {  // a tmpfs for /dev with these nodes, and the usual links
   Mount mount;
   std::vector<Device> devices;
-  bool bind_nodes = false;  // no right to make nodes: the host's are shown
 };
+struct OpenNotify {};  // ROOT/<id>/notify, where `start` will listen
 struct OpenNode {  // a node of the host, to be shown where one cannot be made
   Device device;
 };
 struct SetOomScore {
   std::int32_t value = 0;
   bool may_fail = false;  // with EACCES: a user may not lower it
+};
+struct SetAffinity {  // while it shares our memory only its own mask changes: it is a thread's
+  std::string processors;  // "0-3,7"; empty: all that its cgroup has
 };
 struct LimitMemory {
   cgroups::FileValue setting;
@@ -100,37 +109,46 @@ struct RunHooks {
   std::vector<Hook> hooks;  // prestart, or createRuntime
   bool created = false;     // what the state says: `created`, else `creating`
 };
-struct LetStageGoOn {};
 struct AwaitCreated {};  // the gate, and with a terminal its master, which goes to the console socket
-struct AwaitPayload {};  // without a gate: execve
-struct WritePidFile {
-  std::string path;
-};
-struct StateCreated {};  // the state says so, or `running`
+struct WritePidFile {};  // if one is wanted
+struct StateCreated {};  // the state knows the process: from here on `delete` can end it
 // exec
 struct CloneInto {
   std::uint64_t namespaces = 0;  // CLONE_NEW*: that the container has of its own
+  std::string processors;        // where it may run at first; empty: where we may
+  std::string cgroup;            // below the container's; empty: where its first process is
 };
 
 using HostStep =
     std::variant<WriteState, MakeCgroup, FilterDevices, MakeGate, SealPrograms, CloneChild, CloneInto, WriteIdMaps,
-                 LetStageBegin, OpenRoot, OpenBind, CopyUp, MakeDevices, OpenNode, AwaitStage, SetOomScore, LimitMemory,
-                 DelegateCgroup, JoinResctrl, MoveNetDevices, HandOver, AwaitHooks, RunHooks, LetStageGoOn,
-                 AwaitCreated, AwaitPayload, WritePidFile, StateCreated>;
+                 LetStageBegin, OpenRoot, OpenBind, CopyUp, MakeDevices, OpenNode, OpenNotify, AwaitStage, SetOomScore,
+                 SetAffinity, LimitMemory, DelegateCgroup, JoinResctrl, MoveNetDevices, StateCreated, HandOver,
+                 AwaitHooks, RunHooks, LetStageGoOn, AwaitCreated, AwaitPayload, WritePidFile>;
 
 struct Plan : runtime::PlanOf<HostStep> {
   Config config;
   Wishes wishes;
 };
 
+// Is the source of a bind mount something else than a directory? False also for what is not there: to open it will say
+// so better.
+using IsFile = bool (*)(const std::string& path);
+bool is_file(const std::string& path);
+
 // `filter` is the seccomp program, empty for none. Fails for what this host cannot do; never plans less than was asked.
-Result<Plan> plan_create(Config config, Wishes wishes, const runtime::Host& host, std::string_view filter);
+// `source_is_file` is the one look at the host that it takes.
+Result<Plan> plan_create(Config config, Wishes wishes, const runtime::Host& host, std::string_view filter,
+                         IsFile source_is_file = is_file);
+
+// What an exec's process lacks, from the container's own.
+Process complete_process(Process process, const Process& of_container);
 
 struct ExecWishes {
   std::string id;
   bool detached = false;
-  bool terminal_relayed = false;  // in the foreground with a terminal: the caller relays
   std::uint32_t preserved = 0;
+  bool setgroups_denied = false;  // in the container's user namespace
+  std::string cgroup;             // below the container's; empty: where its first process is
 };
 // `config` is the container's, `process` what is to be run in it, already completed with what the container's process
 // has (complete_process). `kinds`: namespaces that the container has of its own, CLONE_NEW*.

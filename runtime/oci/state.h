@@ -16,6 +16,7 @@
 #include <string_view>
 #include <vector>
 
+#include "cgroups/hierarchy.h"
 #include "runtime/base/result.h"
 #include "runtime/base/unique_fd.h"
 #include "runtime/oci/plan.h"
@@ -30,9 +31,10 @@ struct State {
   std::uint64_t start_time = 0;
   std::string boot;  // the boot's id
   CgroupDriver driver = CgroupDriver::kCgroupfs;
-  std::string cgroup;   // below the hierarchy's root; empty: none of its own
-  std::string scope;    // systemd's unit
-  std::string resctrl;  // the group that we made there; empty: none
+  std::string cgroup;        // below the hierarchy's root; empty: none of its own
+  bool made_cgroup = false;  // it is there, and was made for this container: what is in it may be killed
+  std::string scope;         // systemd's unit
+  std::string resctrl;       // the group that we made there; empty: none
   bool own_pid_namespace = true;
   bool started = false;  // the gate was opened
   bool has_poststart = false, has_poststop = false, notifies = false, notify_socket = false;
@@ -51,6 +53,10 @@ Result<State> decode(std::string_view text);
 // "[A-Za-z0-9_+.-]+", not "." or "..", at most 1024 bytes: `invalid container ID format`.
 Result<> check_id(std::string_view id);
 
+// The cgroup of a container, below the hierarchy's root, that the driver cgroupfs makes: cgroupsPath without `.`, `..`
+// and doubled slashes, or without one its id.
+std::string cgroup_of(std::string_view cgroups_path, std::string_view id);
+
 // A container that this process has locked.
 struct Claim {
   std::string id;
@@ -68,7 +74,8 @@ class States {
   [[nodiscard]] Result<Claim> claim(const std::string& id) const;
   [[nodiscard]] Result<> write(const Claim& claim, const State& state) const;
   [[nodiscard]] Result<> write_config(const Claim& claim, std::string_view text) const;
-  // Without the lock, as it is just now. kNotFound if there is no such container; kInvalid if its record is damaged.
+  // Without the lock, as it is just now. kNotFound if there is no such container; kInvalid if its record is damaged, or
+  // not written yet.
   [[nodiscard]] Result<State> read(const std::string& id) const;
   [[nodiscard]] Result<std::string> config(const std::string& id) const;
   [[nodiscard]] Result<UniqueFd> directory(const std::string& id) const;
@@ -76,7 +83,7 @@ class States {
   [[nodiscard]] Result<> remove(const Claim& claim) const;
   [[nodiscard]] Result<std::vector<std::string>> list() const;  // sorted
   [[nodiscard]] const std::string& path() const { return path_; }
-  // ROOT/.seccomp, for compiled filters; "." makes it no container.
+  // ROOT/@seccomp, for compiled filters: no id has an @.
   [[nodiscard]] Result<UniqueFd> filter_cache() const;
 
  private:
@@ -90,6 +97,9 @@ Result<std::optional<UniqueFd>> find_process(const State& state);
 // `gate`: ROOT/<id>/gate is there.
 Result<Status> status_of(const State& state, bool gate);
 Result<Status> status_of(const States& states, const State& state);
+
+// It was told to stop where it stands, created or running. Without a cgroup it cannot be.
+Result<bool> is_paused(const State& state, const cgroups::Hierarchy& hierarchy);
 
 // What `state` prints, and hooks read: one line of JSON.
 std::string state_json(const State& state, Status status);

@@ -4,6 +4,7 @@
 
 #include "runtime/security/seccomp_cache.h"
 #include "runtime/security/seccomp_compile.h"
+#include "runtime/security/seccomp_context.h"
 #include "runtime/security/seccomp_policy.h"
 
 // The embedded program, made by generate/seccomp_generator.cc when convox is built. The assembler looks for the file in
@@ -25,6 +26,28 @@ namespace {
 
 // What of `granted` the policy looks at: NET_RAW or CHOWN change nothing, so `--cap-add NET_RAW` compiles nothing.
 CapabilitySet asked(CapabilitySet granted) { return granted & policy_capabilities(); }
+
+#if defined(__x86_64__)
+constexpr std::string_view kArchitecture = "x86_64";
+#elif defined(__aarch64__)
+constexpr std::string_view kArchitecture = "aarch64";
+#endif
+
+// All that the program for `capabilities` depends on. The tables are in it, not only their name: whoever changes a row
+// and forgets the policy's name must not get yesterday's program.
+std::string policy_key(CapabilitySet capabilities) {
+  std::string key =
+      cat(kPolicyName, '\n', kArchitecture, "\nlibseccomp ", libseccomp_version(), '\n', capabilities, '\n');
+  for (const CallRow& row : call_rows()) key += cat(row.calls, ';', row.allowed_with, ';', row.otherwise, '\n');
+  for (const std::span<const ArgumentRow> rows : argument_rows())
+    for (const ArgumentRow& row : rows) {
+      key += cat(row.call, ';', row.allowed_with, ';', row.otherwise);
+      for (const ArgumentTest& test : {row.first, row.second})
+        key += cat(';', test.argument, ';', test.mask, ';', test.value);
+      key += '\n';
+    }
+  return key;
+}
 
 struct Count {
   std::size_t allowed = 0, by_arguments = 0, refused = 0;
@@ -49,13 +72,12 @@ std::string_view default_filter() {
 }
 
 Result<std::string> filter_program(CapabilitySet granted, int cache_dir) {
-  const CapabilitySet key = asked(granted);
-  if (key == asked(kDefaultCapabilities)) return std::string(default_filter());
-  const std::string name = cache_name(key);
-  if (std::optional<std::string> program = cached_filter(cache_dir, name)) return std::move(*program);
-  std::string program = TRY(compile_filter(key));
-  // A cache that cannot be written makes the next start slow, and this one no less safe.
-  (void)cache_filter(cache_dir, name, program);
+  const CapabilitySet capabilities = asked(granted);
+  if (capabilities == asked(kDefaultCapabilities)) return std::string(default_filter());
+  const std::string key = policy_key(capabilities);
+  if (std::optional<std::string> program = cached_program(cache_dir, key)) return std::move(*program);
+  std::string program = TRY(compile_filter(capabilities));
+  (void)cache_program(cache_dir, key, program);
   return program;
 }
 

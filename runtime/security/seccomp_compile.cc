@@ -1,30 +1,21 @@
 #include "runtime/security/seccomp_compile.h"
 
-#include <linux/memfd.h>
 #include <seccomp.h>
 
 #include <algorithm>
 #include <cerrno>
-#include <cstdio>
 #include <vector>
 
-#include "runtime/base/fs.h"
+#include "runtime/security/seccomp_context.h"
 #include "runtime/security/seccomp_verify.h"
 
 namespace convox::security {
 namespace {
 
-struct Context {
-  scmp_filter_ctx filter = nullptr;
-  explicit Context(scmp_filter_ctx made) : filter(made) {}
-  Context(const Context&) = delete;
-  Context& operator=(const Context&) = delete;
-  ~Context() { seccomp_release(filter); }
-};
-
 constexpr Answer kDefault = ENOSYS;
 
-Result<> add(const Context& context, std::string_view call, Answer says, std::initializer_list<ArgumentTest> tests) {
+Result<> add(const SeccompContext& context, std::string_view call, Answer says,
+             std::initializer_list<ArgumentTest> tests) {
   if (says == kDefault) return ok();  // libseccomp refuses a rule that says what it would do anyway
   const int number = TRY(call_number(call));
   if (number == kNotHere) return ok();
@@ -42,7 +33,7 @@ Result<> add(const Context& context, std::string_view call, Answer says, std::in
   return ok();
 }
 
-Result<> add_all(const Context& context, CapabilitySet granted) {
+Result<> add_all(const SeccompContext& context, CapabilitySet granted) {
   for (const CallRow& row : call_rows())
     for (const std::string_view call : words(row.calls))
       TRY(add(context, call, answer(row.allowed_with, row.otherwise, granted), {}));
@@ -64,16 +55,13 @@ Result<std::string> compile_filter(CapabilitySet granted) {
   // The context is for the native architecture only. A call by another ABI (i386's int 0x80, x32's numbers) is the bad
   // architecture below: its numbers mean other calls, so letting it pass would pass the filter by.  seccomp(2),
   // "Caveats"
-  const Context context(seccomp_init(SCMP_ACT_ERRNO(kDefault)));
+  const SeccompContext context(SCMP_ACT_ERRNO(kDefault));
   if (!context.filter) return os_error("seccomp_init", "", Errno(-ENOMEM));
   TRY(check(seccomp_attr_set(context.filter, SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_ERRNO(ENOSYS)), "seccomp_attr_set",
             "badarch"));
-  TRY(check(seccomp_attr_set(context.filter, SCMP_FLTATR_CTL_OPTIMIZE, 2), "seccomp_attr_set", "optimize"));
+  TRY(context.use_tree());
   TRY(add_all(context, granted), "seccomp policy");
-  UniqueFd file(TRY(check(sys::memfd_create("seccomp", MFD_CLOEXEC), "memfd_create", "seccomp")));
-  TRY(check(seccomp_export_bpf(context.filter, file.get()), "seccomp_export_bpf", ""));  // to a descriptor only, in 2.5
-  TRY(check(sys::lseek(file.get(), 0, SEEK_SET), "lseek", "seccomp"));
-  std::string program = TRY(fs::read_all(file.get(), "the seccomp program", 65536));
+  std::string program = TRY(context.program());
   TRY(verify_filter(program, granted));
   return program;
 }

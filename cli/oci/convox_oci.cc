@@ -1,0 +1,116 @@
+// The program `convox-oci`: makes the process that it finds itself in fit for use, takes the words apart, and lets a
+// verb do what they say.
+//
+// Descriptors 0, 1 and 2 are the container's, and go to it unchanged. Read next: verb.h, options.h.
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/auxv.h>
+#include <unistd.h>
+
+#include <string>
+#include <vector>
+
+#include "cli/oci/log.h"
+#include "cli/oci/options.h"
+#include "cli/output.h"
+
+extern char** environ;
+
+namespace convox::oci {
+
+using convox::check;  // beside those of config.h
+
+namespace {
+
+constexpr int kFailed = 1;
+
+// If 0, 1 or 2 were closed, the next file opened would take the number, and be the container's.
+Result<> fill_standard_descriptors() {
+  for (int fd = 0; fd <= STDERR_FILENO; ++fd)
+    if (sys::fcntl(fd, F_GETFD) == -EBADF) TRY(check(sys::openat(AT_FDCWD, "/dev/null", O_RDWR), "open", "/dev/null"));
+  return ok();
+}
+
+// What rt_sigaction(2) reads. `restorer` is for handlers only.
+struct KernelAction {
+  void (*handler)(int);
+  unsigned long flags;
+  void (*restorer)();
+  unsigned long mask;
+};
+
+Result<> set_action(int signal, void (*handler)(int)) {
+  const KernelAction action{handler, 0, nullptr, 0};
+  TRY(check(sys::rt_sigaction(signal, &action, nullptr), "rt_sigaction", cat(signal)));
+  return ok();
+}
+
+// A reader that went away is an error of write(2). An ignored SIGCHLD, which is inherited, would have the kernel reap
+// our children before we can ask how they ended.  wait(2), "ECHILD"
+Result<> become_fit() {
+  TRY(fill_standard_descriptors());
+  TRY(set_action(SIGPIPE, SIG_IGN));
+  TRY(set_action(SIGCHLD, SIG_DFL));
+  sys::umask(022);
+  if (::getauxval(AT_SECURE)) return invalid("convox-oci must not be set-user-id, nor have file capabilities");
+  return ok();
+}
+
+int fail(const Error& error, int status = kFailed) {
+  log_error(error);
+  return status;
+}
+
+// The usage follows, for people; engines have the line.
+int misused(const Error& error, const std::string& usage, int status = kFailed) {
+  log_error(error);
+  cli::print_error(usage);
+  return status;
+}
+
+int show(const std::string& text) {
+  const Result<> shown = cli::print(text);
+  return shown ? 0 : fail(shown.error());
+}
+
+int perform(const Verb& verb, Globals globals, const Words& global_words, std::span<const std::string> rest) {
+  const auto words = take_words(verb, rest);
+  if (!words) return misused(words.error(), usage(verb), verb.failure);
+  if (words->has("help")) return show(usage(verb));
+  if (verb.needs_root)
+    if (const Result<> settled = settle_root(global_words, globals); !settled)
+      return fail(settled.error(), verb.failure);
+  const auto status = verb.perform(globals, *words);
+  return status ? *status : fail(status.error(), verb.failure);
+}
+
+int run(const std::vector<std::string>& all) {
+  if (const Result<> fit = become_fit(); !fit) return fail(fit.error());
+  Words global_words;
+  const auto taken = take_flags(kGlobalFlags, all, global_words);
+  auto globals = globals_of(global_words);
+  // What the log is for is the next error, be it in the flags before it.
+  if (globals)
+    if (const Result<> opened = open_log(*globals); !opened) return fail(opened.error());
+  if (!taken) return misused(taken.error(), usage());
+  if (!globals) return misused(globals.error(), usage());
+  if (global_words.has("help")) return show(usage());
+  if (global_words.has("version")) return show(version_text());
+  const auto rest = std::span(all).subspan(*taken);
+  if (rest.empty()) return misused(invalid("a verb is missing"), usage());
+  if (rest[0] == "help") return show(usage());
+  const Verb* verb = find_verb(rest[0]);
+  if (!verb) return misused(invalid(cat("unknown verb: ", rest[0])), usage());
+  return perform(*verb, *std::move(globals), global_words, rest.subspan(1));
+}
+
+}  // namespace
+}  // namespace convox::oci
+
+int main(int argc, char** argv) {
+#ifdef CONVOX_FAULTS
+  convox::faults::start(environ, convox::faults::kHost);
+#endif
+  // argc can be 0: execve(2) with an empty argv (CVE-2021-4034).
+  return convox::oci::run(std::vector<std::string>(argv + (argc > 0 ? 1 : 0), argv + argc));
+}

@@ -55,11 +55,12 @@ library_sources := $(wildcard runtime/base/*.cc runtime/*.cc runtime/oci/*.cc ru
 oci_sources     := $(filter-out cli/oci/convox_oci.cc,$(wildcard cli/oci/*.cc))
 cli_sources     := $(filter-out cli/convox.cc,$(wildcard cli/*.cc cli/app/*.cc))
 image_sources   := $(filter-out rootfs/image/convox_image.cc,$(wildcard rootfs/image/*.cc))
+systemd_sources := $(filter-out runtime/systemd/convox_systemd.cc,$(wildcard runtime/systemd/*.cc))
 support_sources := $(filter-out tests/support/testbox.cc tests/support/flood.cc,$(wildcard tests/support/*.cc))
 objects = $(patsubst %.cc,$(BUILD)/%.o,$(1))
 
 .PHONY: all
-all: $(BUILD)/convox $(BUILD)/convox-oci $(BUILD)/convox-image $(BUILD)/manual/made ## build the programs (default)
+all: $(BUILD)/convox $(BUILD)/convox-oci $(BUILD)/convox-image $(BUILD)/convox-systemd $(BUILD)/manual/made ## build the programs (default)
 
 $(BUILD)/%.o: %.cc $(stamp)
 	@mkdir -p $(@D)
@@ -73,11 +74,12 @@ define made_of
 $(eval $(call remember,$(1).list,$(2)))
 $(BUILD)/$(1): $(2) $(BUILD)/$(1).list
 endef
-libraries := $(BUILD)/liboci.a $(BUILD)/libcli.a $(BUILD)/libimage.a $(BUILD)/libconvox.a
+libraries := $(BUILD)/liboci.a $(BUILD)/libcli.a $(BUILD)/libimage.a $(BUILD)/libsystemd.a $(BUILD)/libconvox.a
 $(eval $(call made_of,libconvox.a,$(call objects,$(library_sources))))
 $(eval $(call made_of,libcli.a,$(call objects,$(cli_sources))))
 $(eval $(call made_of,liboci.a,$(call objects,$(oci_sources))))
 $(eval $(call made_of,libimage.a,$(call objects,$(image_sources))))
+$(eval $(call made_of,libsystemd.a,$(call objects,$(systemd_sources))))
 $(eval $(call made_of,libsupport.a,$(call objects,$(support_sources))))
 $(BUILD)/%.a:
 	$(Q)rm -f $@ && ar rcs $@ $(filter %.o,$^)
@@ -121,8 +123,8 @@ $(BUILD)/runtime/stage_image.o: $(BUILD)/stage.elf
 $(BUILD)/runtime/keeper_image.o: $(BUILD)/keeper.elf
 
 # --- the programs -----------------------------------------------------------------------------------------------------
-$(BUILD)/cli/app/importer.o: $(BUILD)/prefix
-$(BUILD)/cli/app/importer.o: host_flags += -DCONVOX_LIBEXEC='"$(PREFIX)/libexec/convox"'
+$(BUILD)/runtime/helper.o: $(BUILD)/prefix
+$(BUILD)/runtime/helper.o: host_flags += -DCONVOX_LIBEXEC='"$(PREFIX)/libexec/convox"'
 
 $(BUILD)/cli/oci/version.o: $(BUILD)/commit
 $(BUILD)/cli/oci/version.o: host_flags += -DCONVOX_COMMIT='"$(COMMIT)"'
@@ -134,6 +136,9 @@ $(BUILD)/convox-oci: $(BUILD)/cli/oci/convox_oci.o $(BUILD)/liboci.a $(BUILD)/li
 	$(Q)$(CXX) $(static) $^ $(LDFLAGS) -lseccomp -lcap -o $@
 $(BUILD)/convox-image: $(BUILD)/rootfs/image/convox_image.o $(BUILD)/libimage.a $(BUILD)/libconvox.a
 	$(Q)$(CXX) $^ $(LDFLAGS) -larchive -lisal -lz -lzstd -lcrypto -lseccomp -lcap -o $@
+# Asks systemd for scopes; only with the systemd driver.
+$(BUILD)/convox-systemd: $(BUILD)/runtime/systemd/convox_systemd.o $(BUILD)/libsystemd.a $(BUILD)/libconvox.a
+	$(Q)$(CXX) $^ $(LDFLAGS) -lsystemd -o $@
 
 # --- manual pages and completions, from the table of commands --------------------------------------------------------
 $(eval $(call made_of,make_manual,$(call objects,$(wildcard cli/manual/*.cc)) $(BUILD)/libcli.a $(BUILD)/libconvox.a))
@@ -220,6 +225,7 @@ install: all ## to PREFIX (/usr/local), below DESTDIR
 	install -D -m 755 $(BUILD)/convox $(installed)/bin/convox
 	install -D -m 755 $(BUILD)/convox-oci $(installed)/bin/convox-oci
 	install -D -m 755 $(BUILD)/convox-image $(installed)/libexec/convox/convox-image
+	install -D -m 755 $(BUILD)/convox-systemd $(installed)/libexec/convox/convox-systemd
 	install -d $(installed)/share/man/man1
 	install -m 644 $(BUILD)/manual/man1/*.1 $(installed)/share/man/man1
 	install -D -m 644 docs/convox.yml.5 $(installed)/share/man/man5/convox.yml.5
@@ -228,7 +234,7 @@ install: all ## to PREFIX (/usr/local), below DESTDIR
 	install -d $(installed)/share/doc/convox
 	install -m 644 $(wildcard README.md ARCHITECTURE.md CHANGELOG.md LICENSE) $(installed)/share/doc/convox
 uninstall: ## removes what install put there
-	rm -f $(installed)/bin/convox $(installed)/bin/convox-oci $(installed)/libexec/convox/convox-image
+	rm -f $(installed)/bin/convox $(installed)/bin/convox-oci $(installed)/libexec/convox/convox-image $(installed)/libexec/convox/convox-systemd
 	rm -f $(installed)/share/man/man1/convox.1 $(installed)/share/man/man1/convox-*.1 $(installed)/share/man/man5/convox.yml.5
 	rm -f $(installed)/share/bash-completion/completions/convox $(installed)/share/zsh/site-functions/_convox
 	rm -rf $(installed)/share/doc/convox

@@ -8,6 +8,7 @@ PREFIX  ?= /usr/local
 CXX     ?= g++
 VERSION := 0.1.0
 DATE    := 2026-11-24
+COMMIT  := $(shell git rev-parse --short=12 HEAD 2>/dev/null || echo unknown)
 BUILD   := build/$(MODE)
 Q       := $(if $(V),,@)
 comma   := ,
@@ -37,7 +38,7 @@ LDFLAGS    := -Wl,-z,relro,-z,now -Wl,--gc-sections $(filter -fsanitize=% --cove
 static     := $(if $(filter asan,$(MODE)),,-static)
 
 # Every object depends on `flags`, whose content changes with the compiler and its flags; the one that knows where helpers will be
-# installed depends on `prefix`.
+# installed depends on `prefix`, the one that prints it on `commit`.
 define remember
 ifneq ($$(file <$(BUILD)/$(1)),$(2))
 $$(shell mkdir -p $(BUILD))
@@ -47,16 +48,18 @@ endef
 stamp := $(BUILD)/flags
 $(eval $(call remember,flags,$(CXX) $(host_flags) $(LDFLAGS)))
 $(eval $(call remember,prefix,$(PREFIX)))
+$(eval $(call remember,commit,$(COMMIT)))
 
 # --- sources: a folder is a part of a program ---------------------------------------------------------------------
 library_sources := $(wildcard runtime/base/*.cc runtime/*.cc runtime/oci/*.cc runtime/security/*.cc rootfs/*.cc cgroups/*.cc)
+oci_sources     := $(filter-out cli/oci/convox_oci.cc,$(wildcard cli/oci/*.cc))
 cli_sources     := $(filter-out cli/convox.cc,$(wildcard cli/*.cc cli/app/*.cc))
 image_sources   := $(filter-out rootfs/image/convox_image.cc,$(wildcard rootfs/image/*.cc))
 support_sources := $(filter-out tests/support/testbox.cc tests/support/flood.cc,$(wildcard tests/support/*.cc))
 objects = $(patsubst %.cc,$(BUILD)/%.o,$(1))
 
 .PHONY: all
-all: $(BUILD)/convox $(BUILD)/convox-image $(BUILD)/manual/made ## build the programs (default)
+all: $(BUILD)/convox $(BUILD)/convox-oci $(BUILD)/convox-image $(BUILD)/manual/made ## build the programs (default)
 
 $(BUILD)/%.o: %.cc $(stamp)
 	@mkdir -p $(@D)
@@ -70,9 +73,10 @@ define made_of
 $(eval $(call remember,$(1).list,$(2)))
 $(BUILD)/$(1): $(2) $(BUILD)/$(1).list
 endef
-libraries := $(BUILD)/libcli.a $(BUILD)/libimage.a $(BUILD)/libconvox.a
+libraries := $(BUILD)/liboci.a $(BUILD)/libcli.a $(BUILD)/libimage.a $(BUILD)/libconvox.a
 $(eval $(call made_of,libconvox.a,$(call objects,$(library_sources))))
 $(eval $(call made_of,libcli.a,$(call objects,$(cli_sources))))
+$(eval $(call made_of,liboci.a,$(call objects,$(oci_sources))))
 $(eval $(call made_of,libimage.a,$(call objects,$(image_sources))))
 $(eval $(call made_of,libsupport.a,$(call objects,$(support_sources))))
 $(BUILD)/%.a:
@@ -120,9 +124,14 @@ $(BUILD)/runtime/keeper_image.o: $(BUILD)/keeper.elf
 $(BUILD)/cli/app/importer.o: $(BUILD)/prefix
 $(BUILD)/cli/app/importer.o: host_flags += -DCONVOX_LIBEXEC='"$(PREFIX)/libexec/convox"'
 
+$(BUILD)/cli/oci/version.o: $(BUILD)/commit
+$(BUILD)/cli/oci/version.o: host_flags += -DCONVOX_COMMIT='"$(COMMIT)"'
+
 # convox is static, so that it starts fast and needs nothing; convox-image alone reads archives, and loads what that takes.
 $(BUILD)/convox: $(BUILD)/cli/convox.o $(BUILD)/libcli.a $(BUILD)/libconvox.a
 	$(Q)$(CXX) $(static) $^ $(LDFLAGS) -lseccomp -lcap -lyaml -o $@
+$(BUILD)/convox-oci: $(BUILD)/cli/oci/convox_oci.o $(BUILD)/liboci.a $(BUILD)/libcli.a $(BUILD)/libconvox.a
+	$(Q)$(CXX) $(static) $^ $(LDFLAGS) -lseccomp -lcap -o $@
 $(BUILD)/convox-image: $(BUILD)/rootfs/image/convox_image.o $(BUILD)/libimage.a $(BUILD)/libconvox.a
 	$(Q)$(CXX) $^ $(LDFLAGS) -larchive -lisal -lz -lzstd -lcrypto -lseccomp -lcap -o $@
 
@@ -209,6 +218,7 @@ format: ## clang-format over all sources
 installed = $(DESTDIR)$(PREFIX)
 install: all ## to PREFIX (/usr/local), below DESTDIR
 	install -D -m 755 $(BUILD)/convox $(installed)/bin/convox
+	install -D -m 755 $(BUILD)/convox-oci $(installed)/bin/convox-oci
 	install -D -m 755 $(BUILD)/convox-image $(installed)/libexec/convox/convox-image
 	install -d $(installed)/share/man/man1
 	install -m 644 $(BUILD)/manual/man1/*.1 $(installed)/share/man/man1
@@ -218,7 +228,7 @@ install: all ## to PREFIX (/usr/local), below DESTDIR
 	install -d $(installed)/share/doc/convox
 	install -m 644 $(wildcard README.md ARCHITECTURE.md CHANGELOG.md LICENSE) $(installed)/share/doc/convox
 uninstall: ## removes what install put there
-	rm -f $(installed)/bin/convox $(installed)/libexec/convox/convox-image
+	rm -f $(installed)/bin/convox $(installed)/bin/convox-oci $(installed)/libexec/convox/convox-image
 	rm -f $(installed)/share/man/man1/convox.1 $(installed)/share/man/man1/convox-*.1 $(installed)/share/man/man5/convox.yml.5
 	rm -f $(installed)/share/bash-completion/completions/convox $(installed)/share/zsh/site-functions/_convox
 	rm -rf $(installed)/share/doc/convox

@@ -147,8 +147,8 @@ Result<UniqueFd> open_trace() {
 runtime::StepDone trace_to(const UniqueFd& file, const Plan& plan) {
   if (!file) return {};
   return [&file, &plan](std::size_t number, std::chrono::nanoseconds duration) {
-    const std::string line = cat(number, "/", plan.size(), " ", duration.count() / 1000, "us ",
-                                 runtime::words_of(plan, number).deed, "\n");
+    const std::string line =
+        cat(number, "/", plan.size(), " ", duration.count() / 1000, "us ", runtime::words_of(plan, number).deed, "\n");
     (void)fs::write_all(file.get(), line, "CONVOX_TRACE");
   };
 }

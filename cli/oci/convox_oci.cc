@@ -27,8 +27,7 @@ constexpr int kFailed = 1;
 // If 0, 1 or 2 were closed, the next file opened would take the number, and be the container's.
 Result<> fill_standard_descriptors() {
   for (int fd = 0; fd <= STDERR_FILENO; ++fd)
-    if (sys::fcntl(fd, F_GETFD) == -EBADF)
-      TRY(check(sys::openat(AT_FDCWD, "/dev/null", O_RDWR), "open", "/dev/null"));
+    if (sys::fcntl(fd, F_GETFD) == -EBADF) TRY(check(sys::openat(AT_FDCWD, "/dev/null", O_RDWR), "open", "/dev/null"));
   return ok();
 }
 

@@ -67,7 +67,8 @@ std::string words_of(const Error& error) {
   if (error.code > 0) {
     const std::string kernels = describe(Errno(-error.code));
     const std::size_t at = text.rfind(kernels);
-    if (at != std::string::npos && text[at] >= 'A' && text[at] <= 'Z') text[at] = static_cast<char>(text[at] - 'A' + 'a');
+    if (at != std::string::npos && text[at] >= 'A' && text[at] <= 'Z')
+      text[at] = static_cast<char>(text[at] - 'A' + 'a');
   }
   for (const std::string& line : error.more) text += cat("; ", line);
   if (!error.advice.empty()) text += cat("; ", error.advice);

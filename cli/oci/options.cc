@@ -29,8 +29,8 @@ constexpr Flag kGlobal[] = {
     {"help", 'h', "", "print this help"},
 };
 
-constexpr const Verb* kAllVerbs[] = {&kCreate, &kStart, &kRun,    &kState,  &kKill,   &kDelete,
-                                     &kExec,   &kList,  &kPs,     &kPause,  &kResume, &kUpdate,
+constexpr const Verb* kAllVerbs[] = {&kCreate, &kStart, &kRun,      &kState,      &kKill,   &kDelete,
+                                     &kExec,   &kList,  &kPs,       &kPause,      &kResume, &kUpdate,
                                      &kEvents, &kSpec,  &kFeatures, &kCheckpoint, &kRestore};
 
 constexpr const char* kRoot = "/run/convox-oci";

@@ -26,7 +26,7 @@ struct Flag {
 };
 
 struct Globals {
-  std::string root;          // settled: never empty
+  std::string root;           // settled: never empty
   bool root_of_user = false;  // it is in the caller's XDG_RUNTIME_DIR
   std::string log;
   bool json_log = false, debug = false;

@@ -31,8 +31,15 @@ constexpr Flag kCreateFlags[] = {
     {"no-subreaper", 0, "", "accepted and not used"},
 };
 constexpr Flag kRunFlags[] = {
-    kCreateFlags[0], kCreateFlags[1], kCreateFlags[2], kCreateFlags[3],
-    kCreateFlags[4], kCreateFlags[5], kCreateFlags[6], kCreateFlags[7], kCreateFlags[8],
+    kCreateFlags[0],
+    kCreateFlags[1],
+    kCreateFlags[2],
+    kCreateFlags[3],
+    kCreateFlags[4],
+    kCreateFlags[5],
+    kCreateFlags[6],
+    kCreateFlags[7],
+    kCreateFlags[8],
     {"detach", 'd', "", "leave it to itself once it runs"},
     {"keep", 0, "", "do not delete it at its end"},
 };
@@ -118,8 +125,8 @@ class Making {
   }
 
  private:
-  Result<Started> try_to_make(const Bundle& bundle, Wishes wishes, const runtime::Host& host,
-                              const std::string& filter, const Outlets& outlets, int signals) {
+  Result<Started> try_to_make(const Bundle& bundle, Wishes wishes, const runtime::Host& host, const std::string& filter,
+                              const Outlets& outlets, int signals) {
     const UniqueFd trace = TRY(open_trace());
     state_.boot = TRY(runtime::read_boot_id());
     TRY(states_.write_config(claim_, bundle.text));

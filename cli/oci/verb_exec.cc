@@ -61,7 +61,8 @@ Result<> take_capabilities(const Words& words, Process& process) {
   if (names.empty()) return ok();
   Capabilities made = process.capabilities.value_or(Capabilities{});
   for (const std::string& name : names) {
-    const security::CapabilitySet one = TRY(security::parse_capability(name, security::all_capabilities(CAP_LAST_CAP)), "--cap");
+    const security::CapabilitySet one =
+        TRY(security::parse_capability(name, security::all_capabilities(CAP_LAST_CAP)), "--cap");
     made.bounding |= one;
     made.effective |= one;
     made.permitted |= one;
@@ -85,7 +86,8 @@ Result<Process> process_of(const Words& words, const Config& config) {
   TRY(take_user(words, process.user));
   TRY(take_capabilities(words, process));
   for (const std::string& entry : words.values("env")) {
-    if (entry.find('=') == std::string::npos || entry[0] == '=') return invalid(cat("--env: \"", entry, "\" is not KEY=VALUE"));
+    if (entry.find('=') == std::string::npos || entry[0] == '=')
+      return invalid(cat("--env: \"", entry, "\" is not KEY=VALUE"));
     process.env.push_back(entry);
   }
   if (const auto directory = words.value("cwd")) process.cwd = *directory;

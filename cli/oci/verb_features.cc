@@ -49,7 +49,7 @@ void object(Writer& writer, const char* key, Members members) {
 template <class Table>
 std::vector<std::string_view> names_of(const Table& table) {
   std::vector<std::string_view> names;
-  for (const auto& entry : table) names.push_back(entry.name);
+  for (const auto& entry : table) names.push_back(entry.word);
   return names;
 }
 
@@ -108,9 +108,8 @@ void write_linux(Writer& writer) {
     list(writer, "modes", names_of(kMemoryModes));
     list(writer, "flags", names_of(kMemoryFlags));
   });
-  object(writer, "mountExtensions", [&writer] {
-    object(writer, "idmap", [&writer] { flag(writer, "enabled", true); });
-  });
+  object(writer, "mountExtensions",
+         [&writer] { object(writer, "idmap", [&writer] { flag(writer, "enabled", true); }); });
   object(writer, "netDevices", [&writer] { flag(writer, "enabled", true); });
 }
 

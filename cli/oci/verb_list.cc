@@ -1,7 +1,7 @@
 // convox-oci list: which containers are there, and how are they?
 #include "cli/oci/known.h"
-#include "cli/table.h"
 #include "cli/output.h"
+#include "cli/table.h"
 
 namespace convox::oci {
 namespace {

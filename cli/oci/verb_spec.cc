@@ -132,7 +132,8 @@ std::string config_text(bool rootless) {
   std::string text(kBegin);
   text += with(kPts, "GID", rootless ? "" : R"(, "gid=5")");
   text += rootless ? kRootlessSys : kSys;
-  if (!rootless) return cat(text, kResources, with(with(kEnd, "NETWORK", "      { \"type\": \"network\" },\n"), "USER", ""));
+  if (!rootless)
+    return cat(text, kResources, with(with(kEnd, "NETWORK", "      { \"type\": \"network\" },\n"), "USER", ""));
   text += "  \"linux\": {\n";
   for (const auto& [key, id] : {std::pair{"uid", ::geteuid()}, std::pair{"gid", ::getegid()}})
     text += cat("    \"", key, "Mappings\": [ { \"containerID\": 0, \"hostID\": ", id, ", \"size\": 1 } ],\n");

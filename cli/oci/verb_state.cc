@@ -12,7 +12,12 @@ Result<int> state(const Globals& globals, const Words& words) {
 
 }  // namespace
 
-const Verb kState = {
-    .name = "state", .usage = "ID", .help = "print the state of a container as JSON", .flags = {}, .least = 1, .most = 1, .perform = state};
+const Verb kState = {.name = "state",
+                     .usage = "ID",
+                     .help = "print the state of a container as JSON",
+                     .flags = {},
+                     .least = 1,
+                     .most = 1,
+                     .perform = state};
 
 }  // namespace convox::oci

@@ -101,17 +101,6 @@ Result<cgroups::Resources> resources_of(const Words& words) {
   return resources;
 }
 
-// A limit below what is used would be reached by killing.
-Result<> check_memory(const cgroups::Cgroup& group, const cgroups::Resources& resources) {
-  if (!resources.check_before_update || resources.memory_limit.value_or(0) <= 0) return ok();
-  const std::string text = TRY(fs::read_once(group.fd(), "memory.current"));
-  std::string_view rest(text);
-  const auto used = number(cut(rest, '\n'));
-  if (used && *used > static_cast<std::uint64_t>(*resources.memory_limit))
-    return invalid(cat("a memory limit of ", *resources.memory_limit, " is less than what is used now, ", *used));
-  return ok();
-}
-
 Result<> write_schemata(const State& state, const Words& words) {
   std::string lines;
   for (const char* flag : {"l3-cache-schema", "mem-bw-schema"})
@@ -126,15 +115,15 @@ Result<int> update(const Globals& globals, const Words& words) {
   const Claimed claimed = TRY(claim_container(globals, words.arguments[0]));
   const State& state = claimed.known.state;
   if (claimed.known.status == Status::kStopped) return invalid("container not running");
-  const auto group = TRY(cgroups::Cgroup::open(hierarchy_or_none(), state.cgroup));
+  const cgroups::Hierarchy hierarchy = hierarchy_or_none();
+  const auto group = TRY(cgroups::Cgroup::open(hierarchy, state.cgroup));
   const bool by_bfq = sys::faccessat2(group.fd(), "io.bfq.weight", 0, 0) == 0;
   const auto files = TRY(cgroups::settings(resources, by_bfq));
-  TRY(check_memory(group, resources));
+  TRY(cgroups::check_usage(group, resources));
   const bool contained = !runtime::in_initial_user_namespace();
   // systemd first: it writes the files that it knows, and later again what it was told.
-  if (state.driver == CgroupDriver::kSystemd)
-    TRY(update_scope(state.scope, ::geteuid() != 0 || contained, resources));
-  for (const cgroups::FileValue& file : files) TRY(group.set(file));
+  if (state.driver == CgroupDriver::kSystemd) TRY(update_scope(state.scope, ::geteuid() != 0 || contained, resources));
+  TRY(group.write(files, hierarchy));
   if (!resources.devices.empty())
     TRY(cgroups::filter_devices(group, cgroups::with_default_devices(resources.devices), contained));
   TRY(write_schemata(state, words));

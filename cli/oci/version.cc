@@ -5,8 +5,8 @@
 namespace convox::oci {
 
 std::string version_text() {
-  return cat("convox-oci version ", CONVOX_VERSION, "\ncommit: ", CONVOX_COMMIT, "\nspec: 1.3.0\nlibseccomp: ",
-             security::libseccomp_version(), "\n");
+  return cat("convox-oci version ", CONVOX_VERSION, "\ncommit: ", CONVOX_COMMIT,
+             "\nspec: 1.3.0\nlibseccomp: ", security::libseccomp_version(), "\n");
 }
 
 }  // namespace convox::oci

@@ -14,6 +14,7 @@
 #include "runtime/host.h"
 #include "runtime/oci/config.h"
 #include "runtime/oci/hooks.h"
+#include "runtime/oci/resctrl.h"
 #include "runtime/oci/systemd.h"
 
 namespace convox::oci {
@@ -28,7 +29,6 @@ using cgroups::Hierarchy;
 
 constexpr auto kFreezing = 10s;
 constexpr int kDyingSeconds = 10;  // from SIGKILL to the end: who waits for a disk does not die before that lets go
-constexpr const char* kResctrl = "/sys/fs/resctrl";
 
 Error not_running() { return invalid("container not running"); }
 
@@ -90,14 +90,10 @@ Result<> end_group(const std::string& path, bool ours, const Hierarchy& hierarch
   return ok();
 }
 
-// The kernel moves the processes of a group that goes to the root one.  Documentation/arch/x86/resctrl.rst
-Result<> remove_resctrl(const std::string& name) {
-  if (name.empty()) return ok();
-  const UniqueFd root = TRY(fs::open(kResctrl, O_RDONLY | O_DIRECTORY));
-  const long gone = sys::unlinkat(root.get(), name.c_str(), AT_REMOVEDIR);
-  if (gone == -ENOENT) return ok();
-  TRY(check(gone, "rmdir", cat(kResctrl, "/", name)));
-  return ok();
+Result<> end_resctrl(const std::string& made) {
+  if (made.empty()) return ok();
+  const UniqueFd root = TRY(open_resctrl());
+  return leave_resctrl(root.get(), made);
 }
 
 // As little as a damaged record leaves: `create` writes both files at once, so a configuration is there if anything is.
@@ -166,7 +162,7 @@ Result<std::optional<Error>> dispose(const States& states, const Claim& claim, c
   first(end_first_process(*state));
   if (state->driver == CgroupDriver::kSystemd && !state->scope.empty())
     first(stop_scope(state->scope, ::geteuid() != 0 || !runtime::in_initial_user_namespace()));
-  first(remove_resctrl(state->resctrl));
+  first(end_resctrl(state->resctrl));
   TRY(std::move(first).result());
   const std::vector<Hook> hooks = poststop_hooks(states, *state);
   TRY(states.remove(claim));

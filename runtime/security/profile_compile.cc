@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstddef>
+#include <cstdlib>
 #include <set>
 #include <span>
 
@@ -104,17 +105,27 @@ Result<> add_rules(const SeccompContext& context, const Profile& profile) {
 
 // --- ENOSYS for younger calls ----------------------------------------------------------------------------------------
 
-// x32 is x86-64 to the kernel, but for this bit in the number.  arch/x86/include/uapi/asm/unistd.h
-constexpr std::uint32_t kX32Bit = 0x40000000;
 constexpr std::uint32_t kNone = 0xffffffff;  // no number is above it
 
-// The highest number that the profile's names have on `architecture`.
-std::uint32_t highest(const Profile& profile, std::uint32_t architecture) {
-  int most = -1;
-  for (const SeccompRule& rule : profile.rules)
-    for (const std::string& name : rule.names)
-      most = std::max(most, seccomp_syscall_resolve_name_arch(architecture, name.c_str()));
-  return most < 0 ? kNone : static_cast<std::uint32_t>(most);
+// From here on numbers of an architecture are others than its ordinary ones: x32 is x86-64 to the kernel, but for a bit
+// in the number, and ARM has some private calls (set_tls).  asm/unistd.h
+std::uint32_t end_of_ordinary(std::uint32_t architecture) {
+  if (architecture == SCMP_ARCH_X86_64) return 0x40000000;
+  return architecture == SCMP_ARCH_ARM ? 0x0f0000 : kNone;
+}
+
+// The highest ordinary number on `architecture` whose name is among `names`. Numbers are turned into names, not the
+// other way round, because names that are in i386's socketcall or ipc give no number, although they have one, too.
+// (MIPS counts from 4000 on, so it has none here, and its younger calls get the default.)
+std::uint32_t highest(const std::set<std::string_view>& names, std::uint32_t architecture) {
+  const int first = architecture == SCMP_ARCH_X32 ? 0x40000000 : 0;
+  for (int number = first + 1023; number >= first; --number) {
+    char* name = seccomp_syscall_resolve_num_arch(architecture, number);
+    const bool named = name && names.contains(name);
+    std::free(name);
+    if (named) return static_cast<std::uint32_t>(number);
+  }
+  return kNone;
 }
 
 // The instructions to go before the program. Number -1 is no call: a tracer that wants a call skipped writes it there,
@@ -124,20 +135,21 @@ std::vector<sock_filter> younger_calls(const Profile& profile, std::span<const s
   constexpr std::uint16_t kAbove = BPF_JMP | BPF_JGT | BPF_K, kAtLeast = BPF_JMP | BPF_JGE | BPF_K;
   std::vector<sock_filter> stub{{kLoad, 0, 0, offsetof(seccomp_data, arch)}};
   std::vector<std::size_t> exits;  // jumps to the program
+  std::set<std::string_view> names;
+  for (const SeccompRule& rule : profile.rules) names.insert(rule.names.begin(), rule.names.end());
+  const bool with_x32 = std::ranges::find(architectures, SCMP_ARCH_X32) != architectures.end();
   for (const std::uint32_t architecture : architectures) {
     if (architecture == SCMP_ARCH_X32) continue;  // stands with x86-64
-    const std::uint32_t most = highest(profile, architecture);
-    std::uint32_t most_of_x32 = kNone;
-    if (architecture == SCMP_ARCH_X86_64 && std::ranges::find(architectures, SCMP_ARCH_X32) != architectures.end())
-      most_of_x32 = highest(profile, SCMP_ARCH_X32);
-    const std::uint32_t split = architecture == SCMP_ARCH_X86_64 ? kX32Bit : kNone;
+    const std::uint32_t most = highest(names, architecture);
+    const std::uint32_t most_of_x32 =
+        architecture == SCMP_ARCH_X86_64 && with_x32 ? highest(names, SCMP_ARCH_X32) : kNone;
     const sock_filter section[] = {
         {kEqual, 0, 7, architecture},  // else the next section; the accumulator still holds the architecture
         {kLoad, 0, 0, offsetof(seccomp_data, nr)},
-        {kAtLeast, 1, 0, split},      // to x32's comparison, or to the next
-        {kAbove, 2, 3, most},         // to ENOSYS, or out
-        {kAbove, 0, 2, most_of_x32},  // on, or out
-        {kEqual, 1, 0, kNone},        // out, or ENOSYS
+        {kAtLeast, 1, 0, end_of_ordinary(architecture)},  // to x32's comparison, or to the next
+        {kAbove, 2, 3, most},                             // to ENOSYS, or out
+        {kAbove, 0, 2, most_of_x32},                      // on, or out
+        {kEqual, 1, 0, kNone},                            // out, or ENOSYS
         {BPF_RET | BPF_K, 0, 0, SECCOMP_RET_ERRNO | ENOSYS},
         {BPF_JMP | BPF_JA, 0, 0, 0},  // out
     };

@@ -75,7 +75,7 @@ Result<void*> make_stack(std::size_t size) {
 
 // Says which call failed and ends. The host side knows the step.
 [[noreturn]] void give_up(const ChildStart& start, Errno error) noexcept {
-  stage::Report report{stage::Report::kFailed, start.step, error.value, 0, 0};
+  const stage::Report report{.kind = stage::Report::kFailed, .step = start.step, .error = error.value};
   sys::write(start.socket, &report, sizeof report);
   sys::exit_group(stage::kStageFailed);
 }

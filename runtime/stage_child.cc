@@ -165,8 +165,7 @@ Error StageChild::failure(const stage::Report& report) const {
   }
   const std::size_t index = report.step - first_;
   if (index >= plan_.steps().size()) return invalid("the stage reported a step that the plan does not have");
-  return explain_failure(plan_, index, error, static_cast<stage::Difference>(report.detail),
-                         config_.namespaces.user && !joins_)
+  return explain_failure(plan_, index, error, report.detail, config_.namespaces.user && !joins_)
       .under(cat("step ", report.step, " of ", size(), ", ", words(plan_.steps()[index], plan_).deed));
 }
 

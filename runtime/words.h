@@ -33,7 +33,8 @@ std::string joined(const std::vector<std::string>& parts, std::string_view betwe
 std::string attributes_text(std::uint64_t attributes);
 
 // The error of step `index` of the stage: in the user's terms where the step is about something that the user named.
-Error explain_failure(const StagePlan& plan, std::size_t index, Errno error, stage::Difference difference,
+// `detail` is its report's.
+Error explain_failure(const StagePlan& plan, std::size_t index, Errno error, std::uint32_t detail,
                       bool new_user_namespace);
 
 }  // namespace convox::runtime

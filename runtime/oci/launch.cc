@@ -41,7 +41,7 @@ Launch::Launch(const Plan& plan, const Surroundings& around, State& state, int s
             runtime::Expected expected = expected_of(plan, around.claim != nullptr);
             expected.explain = [this](const stage::Step& step, const runtime::StagePlan& stage, Errno error,
                                       std::uint32_t detail) {
-              Error explained = explain_failure(step, stage, error, detail);
+              Error explained = explain_stage(step, stage, error, detail);
               if (std::holds_alternative<stage::RunHook>(step) && create_output_)
                 if (const std::string said = last_words(create_output_); !said.empty())
                   explained.text += cat(": ", said);

@@ -105,20 +105,21 @@ Result<std::optional<Io>> io_usage(GroupFiles group) {
 std::optional<Pressure> parse_pressure(std::string_view text) {
   Pressure found;
   bool any = false;
+  const auto hundredths = [](std::string_view value) {
+    const std::uint64_t whole = number(cut(value, '.')).value_or(0);
+    return static_cast<std::uint32_t>(whole * 100 + number(value).value_or(0));
+  };
   while (!text.empty()) {
     std::string_view line = cut(text, '\n');
-    const bool some = cut(line, ' ') == "some";
+    Stall& stall = cut(line, ' ') == "some" ? found.some : found.full;
     while (!line.empty()) {
       std::string_view value = cut(line, ' ');
       const std::string_view key = cut(value, '=');
-      if (key == "total") {
-        (some ? found.some_total : found.full_total) = number(value).value_or(0);
-        any = true;
-      } else if (key == "avg10") {
-        const std::uint64_t whole = number(cut(value, '.')).value_or(0);
-        (some ? found.some_avg10 : found.full_avg10) =
-            static_cast<std::uint32_t>(whole * 100 + number(value).value_or(0));
-      }
+      if (key == "avg10") stall.avg10 = hundredths(value);
+      if (key == "avg60") stall.avg60 = hundredths(value);
+      if (key == "avg300") stall.avg300 = hundredths(value);
+      if (key == "total") stall.total = number(value).value_or(0);
+      any |= key == "total";
     }
   }
   if (!any) return {};

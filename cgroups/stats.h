@@ -41,10 +41,16 @@ struct Io {
 Io parse_io(std::string_view io_stat);
 Result<std::optional<Io>> io_usage(GroupFiles group);
 
-// How long work waited for a resource: some of the tasks, or all of them at once. Pressure stall information.
+// How long work waited for a resource: hundredths of a percent of the last 10, 60 and 300 seconds, and microseconds
+// since the group was made.
+struct Stall {
+  std::uint32_t avg10 = 0, avg60 = 0, avg300 = 0;
+  std::uint64_t total = 0;
+  bool operator==(const Stall&) const = default;
+};
+// Some of the tasks waited, or all of them at once. Pressure stall information.
 struct Pressure {
-  std::uint32_t some_avg10 = 0, full_avg10 = 0;  // hundredths of a percent of the last ten seconds
-  std::uint64_t some_total = 0, full_total = 0;  // microseconds since the group was made
+  Stall some, full;
 };
 std::optional<Pressure> parse_pressure(std::string_view text);
 enum class Resource { kCpu, kMemory, kIo };

@@ -17,7 +17,7 @@ using runtime::Phase;
 std::string size(std::uint64_t bytes) { return size_text(static_cast<std::int64_t>(bytes)); }
 
 std::string pressure(const std::optional<cgroups::Pressure>& of) {
-  return percent(of ? static_cast<double>(of->some_avg10) / 100 : 0);
+  return percent(of ? static_cast<double>(of->some.avg10) / 100 : 0);
 }
 
 constexpr Column kColumns[] = {
@@ -128,7 +128,7 @@ void Json::add(const Process& process) {
         {"memory_pressure_avg10", &usage.memory_pressure},
         {"io_pressure_avg10", &usage.io_pressure}};
     for (const auto& [key, one] : pressures)
-      if (*one) put(key, static_cast<double>((*one)->some_avg10) / 100);
+      if (*one) put(key, static_cast<double>((*one)->some.avg10) / 100);
   } else {
     put("finished", record.finished);
     if (record.status != runtime::kUnknownStatus) put("exit_status", record.status);

@@ -31,7 +31,7 @@ std::string cpu_cell(const Process& process) {
 }
 
 std::string whole(const std::optional<cgroups::Pressure>& pressure) {
-  return pressure ? cat((pressure->some_avg10 + 50) / 100) : "-";
+  return pressure ? cat((pressure->some.avg10 + 50) / 100) : "-";
 }
 
 std::string pressures(const Process& process) {

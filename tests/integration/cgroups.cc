@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "cgroups/cgroup.h"
+#include "cgroups/counters.h"
 #include "cgroups/stats.h"
 #include "runtime/base/fs.h"
 #include "tests/support/needs.h"
@@ -284,6 +285,19 @@ Test(cgroups, a_delegated_group_is_its_users) {
   cr_expect_eq(st.st_uid, 0u);  // its limits and switches are not
 }
 
+Test(cgroups, every_group_counts_its_processor_time) {
+  REQUIRE(Root | CgroupV2);
+  const Place place;
+  const Cgroup group = place.make("leaf");
+  status_of(start_in(group, [] {
+    for (int turn = 0; turn < 20'000'000; ++turn) __asm__ volatile("");
+    return 0;
+  }));
+  const Counters counters = must(read_counters(group));
+  cr_expect(counters.cpu.total > 1'000'000, "%lu", counters.cpu.total);
+  cr_expect(counters.cpu.total >= counters.cpu.user && counters.cpu.user > 0);
+}
+
 // --- with controllers ---------------------------------------------------------------------------------------------
 
 Test(cgroups, every_setting_is_in_force_after_it_was_written) {
@@ -421,4 +435,29 @@ Test(cgroups, a_limit_below_what_is_in_use_is_told_before_it_kills) {
   cr_expect(check_usage(group, {.memory_limit = 128 * kMegabyte}).has_value());
   cr_expect(check_usage(group, {.memory_limit = -1}).has_value());
   cr_expect(check_usage(group, {}).has_value());
+}
+
+Test(cgroups, everything_that_a_group_counts_can_be_read) {
+  REQUIRE(Root | CgroupControllers);
+  const Place place;
+  const Cgroup group =
+      must(Cgroup::create(place.hierarchy, cat(place.path, "/leaf"),
+                          {.needed = {"cpu", "memory", "pids", "io", "cpuset"}, .useful = {"hugetlb"}}));
+  must(group.write(FileValue{"pids.max", "9"}, place.hierarchy));
+  int ready[2];
+  cr_assert(sys::pipe2(ready, O_CLOEXEC) == 0);
+  start_in(group, [&] {
+    eat(32 * kMegabyte);
+    sys::write(ready[1], "", 1);
+    return sleep_forever();
+  });
+  char byte = 0;
+  cr_assert(sys::read(ready[0], &byte, 1) == 1);
+  const Counters counters = must(read_counters(group));
+  cr_expect(counters.memory.usage >= 32 * kMegabyte && counters.memory.limit == kNoLimit);
+  cr_expect(counters.memory.peak == 0 || counters.memory.peak >= counters.memory.usage);  // memory.peak: Linux 5.19
+  cr_expect(counters.pids.usage == 1 && counters.pids.limit == 9);
+  cr_expect(counters.memory_stat.size() > 20 && counters.memory_stat.front().first == "anon");
+  cr_expect(not counters.cpus.empty() && not counters.mems.empty());
+  if (has_word(place.hierarchy.offered, "hugetlb")) cr_expect(not counters.hugepages.empty());
 }

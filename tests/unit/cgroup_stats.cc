@@ -30,10 +30,10 @@ Test(cgroup_stats, pressure_keeps_some_and_full_apart) {
   const auto pressure = parse_pressure(
       "some avg10=1.50 avg60=0.20 avg300=0.00 total=12345\nfull avg10=100.00 avg60=0.00 avg300=0.00 total=6\n");
   cr_assert(pressure.has_value());
-  cr_assert_eq(pressure->some_avg10, 150U);
-  cr_assert_eq(pressure->full_avg10, 10'000U);
-  cr_assert_eq(pressure->some_total, 12'345U);
-  cr_assert_eq(pressure->full_total, 6U);
+  cr_assert_eq(pressure->some.avg10, 150U);
+  cr_assert_eq(pressure->full.avg10, 10'000U);
+  cr_assert_eq(pressure->some.total, 12'345U);
+  cr_assert_eq(pressure->full.total, 6U);
   cr_assert(not parse_pressure("").has_value());
 }
 

@@ -240,7 +240,7 @@ Result<> StageChild::take(Incoming incoming) {
     if (expected_.terminal_size) TRY(set_terminal_size(running_.console.get(), *expected_.terminal_size));
   }
   if (incoming.report->kind == stage::Report::kListener && expected_.on_listener)
-    TRY(expected_.on_listener(std::move(incoming.descriptor)));
+    TRY(expected_.on_listener(incoming.descriptor));
   return ok();
 }
 

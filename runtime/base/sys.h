@@ -375,6 +375,14 @@ inline long socketpair(int domain, int type, int protocol, int ends[2]) noexcept
 inline long socket(int domain, int type, int protocol) noexcept {
   return call("socket", __NR_socket, domain, type, protocol);
 }
+// `address`: a struct sockaddr of `size` bytes.
+inline long bind(int fd, const void* address, unsigned size) noexcept {
+  return call("bind", __NR_bind, fd, address, size);
+}
+inline long connect(int fd, const void* address, unsigned size) noexcept {
+  return call("connect", __NR_connect, fd, address, size);
+}
+inline long listen(int fd, int waiting) noexcept { return call("listen", __NR_listen, fd, waiting); }
 inline long sendmsg(int fd, const struct msghdr* message, int flags) noexcept {
   return call("sendmsg", __NR_sendmsg, fd, message, flags);
 }

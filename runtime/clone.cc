@@ -305,6 +305,7 @@ Result<Child> ChildMemory::clone(const Birth& birth, int cgroup, const ChildStar
   envp_[0] = faults::environment();
 #endif
 
+  kept_count_ = 3;
   kept_[0] = start.socket;
   kept_[1] = start.stage;
   kept_[2] = start.plan;
@@ -316,7 +317,7 @@ Result<Child> ChildMemory::clone(const Birth& birth, int cgroup, const ChildStar
 #endif
   std::sort(kept_, kept_ + kept_count_);
 
-  stack_ = TRY(make_stack(kStack));
+  if (!stack_) stack_ = TRY(make_stack(kStack));
 
   // Before the child exists: a container's root could otherwise trace it, or open what it has open, until the
   // unreadable stage takes over. It is per memory, so it would be in the child too late. It protects from whoever has

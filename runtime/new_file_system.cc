@@ -16,6 +16,12 @@ Result<> NewFileSystem::set(const char* flag) {
   return checked(sys::fsconfig(context_.get(), FSCONFIG_SET_FLAG, flag, nullptr, 0), flag);
 }
 
+Result<> NewFileSystem::set_option(const std::string& option) {
+  const std::size_t equals = option.find('=');
+  if (equals == std::string::npos) return set(option.c_str());
+  return set(option.substr(0, equals).c_str(), option.substr(equals + 1));
+}
+
 Result<UniqueFd> NewFileSystem::create(std::uint64_t attributes) {
   TRY(checked(sys::fsconfig(context_.get(), FSCONFIG_CMD_CREATE, nullptr, nullptr, 0), "create"));
   const long tree = sys::fsmount(context_.get(), FSMOUNT_CLOEXEC, static_cast<unsigned>(attributes));

@@ -178,7 +178,7 @@ Error StageChild::failure(const stage::Report& report) const {
   const std::size_t index = report.step - first_;
   if (index >= plan_.steps().size()) return invalid("the stage reported a step that the plan does not have");
   if (expected_.explain) return expected_.explain(plan_.steps()[index], plan_, error, report.detail);
-  return explain_failure(plan_.steps()[index], plan_, error, static_cast<stage::Difference>(report.detail),
+  return explain_failure(plan_.steps()[index], plan_, error, report.detail,
                          expected_.new_user_namespace && !joins_)
       .under(cat("step ", report.step, " of ", size(), ", ", words(plan_.steps()[index], plan_).deed));
 }
@@ -240,7 +240,7 @@ Result<> StageChild::take(Incoming incoming) {
     if (expected_.terminal_size) TRY(set_terminal_size(running_.console.get(), *expected_.terminal_size));
   }
   if (incoming.report->kind == stage::Report::kListener && expected_.on_listener)
-    TRY(expected_.on_listener(std::move(incoming.descriptor)));
+    TRY(expected_.on_listener(incoming.descriptor));
   return ok();
 }
 

@@ -40,7 +40,7 @@ struct Expected {
   std::uint32_t preserved = 0;  // descriptors from 3 on that it keeps
   // Of what the stage failed at; then no error says the number of its step. Without it: words.h.
   std::function<Error(const stage::Step&, const StagePlan&, Errno, std::uint32_t detail)> explain = {};
-  std::function<Result<>(UniqueFd)> on_listener = {};  // what to do with a seccomp listener
+  std::function<Result<>(const UniqueFd&)> on_listener = {};  // what to do with a seccomp listener
 };
 
 Expected expected_of(const ContainerConfig& config);
@@ -90,7 +90,9 @@ class StageChild {
 
   [[nodiscard]] int pid() const { return child_.pid; }
   [[nodiscard]] int socket() const { return socket_.get(); }
-  // Once it is the payload: all of Running but its cgroup.
+  // The terminal's master, if it has come.
+  UniqueFd& console() { return running_.console; }
+  // Once it is the payload, or at its gate: all of Running but its cgroup.
   Running release();
 
  private:

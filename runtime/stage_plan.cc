@@ -50,7 +50,7 @@ class Planner {
     set_up_machine();  // needs no file system, and the host side is still preparing it
     set_limits();
     plan_.then(Receive{slots_.count});
-    plan_.then(AttachRoot{.tree = {slots_.root}});
+    plan_.then(AttachRoot{.tree = {slots_.root}, .at = {}, .attributes = MOUNT_ATTR_NODEV});
     build_file_system();
     // The image is in place, and nothing else can change it yet.
     resolve_user();
@@ -132,12 +132,15 @@ class Planner {
       mount("tmpfs", tmpfs.target, options, kTight);
     }
     std::uint32_t slot = slots_.first_volume;
-    for (const Volume& volume : want_.volumes)
+    for (const Volume& volume : want_.volumes) {
+      const std::uint64_t attributes = kVolume | (volume.read_only ? kReadOnlyVolume : 0);
       plan_.then(AttachTree{{slot++},
                             text(volume.target),
-                            kVolume | (volume.read_only ? kReadOnlyVolume : 0),
+                            attributes,
                             volume.is_file ? Target::kFile : Target::kDirectory,
-                            true});
+                            true,
+                            attributes});
+    }
     for (const std::string& path : want_.own_volumes) plan_.then(ImageVolume{text(path)});
     for (const std::string_view name : kIdentityFiles)
       if (const std::string target = cat("/etc/", name); !is_users(target))
@@ -173,21 +176,20 @@ class Planner {
 
   void become_payload(const Verify& verify, bool has_parent) {
     const bool filtered = !filter_.empty();
-    const LoadFilter load{.program = filtered ? text(filter_) : Text{}};
+    const bool as_admin = filtered && !want_.no_new_privileges;
     plan_.then(ChangeDirectory{text(want_.directory), true});
     if (want_.no_new_privileges) plan_.then(NoNewPrivileges{});
     plan_.then(DropBounding{want_.capabilities});  // needs CAP_SETPCAP
-    // Without no_new_privs a filter needs CAP_SYS_ADMIN, which the next lines give up.  seccomp(2)
-    if (filtered && !want_.no_new_privileges) plan_.then(load);
     plan_.then(BecomeUser{});
     plan_.then(ChangeDirectory{text(want_.directory), false});
-    plan_.then(SetCapabilities{.permitted = want_.capabilities, .effective = want_.capabilities, .only_root = true});
+    plan_.then(SetCapabilities{
+        .permitted = want_.capabilities, .effective = want_.capabilities, .only_root = true, .for_filter = as_admin});
     if (has_parent) plan_.then(DieWithParent{});  // a change of ids clears it
     plan_.then(FindCommand{});                    // as the user, who may see less than root
     plan_.then(verify);
     plan_.then(CloseOnExec{});
     // Last, so that the filter need not allow any of the calls above.
-    if (filtered && want_.no_new_privileges) plan_.then(load);
+    if (filtered) plan_.then(LoadFilter{.program = text(filter_), .as_admin = as_admin});
     if (want_.init) plan_.then(BecomeInit{});
     plan_.then(Execute{});
   }

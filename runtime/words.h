@@ -33,7 +33,8 @@ std::string joined(const std::vector<std::string>& parts, std::string_view betwe
 std::string attributes_text(std::uint64_t attributes);
 
 // The error of a step of the stage: in the user's terms where the step is about something that the user named.
-Error explain_failure(const stage::Step& step, const StagePlan& plan, Errno error, stage::Difference difference,
+// `detail` is its report's.
+Error explain_failure(const stage::Step& step, const StagePlan& plan, Errno error, std::uint32_t detail,
                       bool new_user_namespace = false);
 
 }  // namespace convox::runtime

@@ -1,18 +1,21 @@
 // convox-oci events: what a container has used, now or again and again, and when memory ran out.
 #include <fcntl.h>
 #include <poll.h>
+#include <sched.h>
 #include <sys/timerfd.h>
 
+#include <algorithm>
 #include <array>
 #include <ctime>
 
 #include "cgroups/cgroup.h"
-#include "cgroups/oci_stats.h"
 #include "cgroups/stats.h"
 #include "cli/oci/known.h"
 #include "cli/times.h"
 #include "runtime/base/fs.h"
 #include "runtime/base/json.h"
+#include "runtime/base/words.h"
+#include "runtime/oci/stats_json.h"
 
 namespace convox::oci {
 
@@ -57,6 +60,57 @@ class OutOfMemory {
   std::uint64_t kills_ = 0;
 };
 
+// "eth0: 1 2 3 4 ..." behind two lines of titles: bytes, packets, errors, dropped and four more received, then the same
+// sent.  proc_pid_net(5)
+void write_interfaces(json::Writer& writer, std::string_view table) {
+  constexpr const char* kCounters[] = {"Bytes", "Packets", "Errors", "Dropped"};
+  writer.StartArray();
+  cut(table, '\n');
+  cut(table, '\n');
+  while (!table.empty()) {
+    std::string_view line = cut(table, '\n');
+    std::string_view name = cut(line, ':');
+    name.remove_prefix(std::min(name.find_first_not_of(' '), name.size()));
+    std::vector<std::uint64_t> values;
+    while (!line.empty())
+      if (const std::string_view field = cut(line, ' '); !field.empty()) values.push_back(number(field).value_or(0));
+    if (values.size() < 16) continue;
+    writer.StartObject();
+    writer.Key("Name");
+    json::write(writer, name);
+    for (const auto& [direction, first] : {std::pair{"Rx", std::size_t{0}}, std::pair{"Tx", std::size_t{8}}})
+      for (std::size_t i = 0; i < 4; ++i) {
+        const std::string key = cat(direction, kCounters[i]);
+        writer.Key(key.data(), static_cast<rapidjson::SizeType>(key.size()));
+        writer.Uint64(values[first + i]);
+      }
+    writer.EndObject();
+  }
+  writer.EndArray();
+}
+
+// Of a network that is the container's own; the host's is none of its doing.
+std::string network_of(const State& state) {
+  if (!(state.namespaces & CLONE_NEWNET)) return {};
+  auto table = fs::read(AT_FDCWD, cat("/proc/", state.pid, "/net/dev"), 1 << 20);
+  return table ? *std::move(table) : std::string();
+}
+
+Result<std::string> stats_of(const State& state, const cgroups::Cgroup& group) {
+  const cgroups::Counters counters = TRY(cgroups::read_counters(group));
+  json::Buffer buffer;
+  json::Writer writer(buffer);
+  writer.StartObject();
+  write_stats(writer, counters);
+  writer.Key("intel_rdt");
+  writer.StartObject();
+  writer.EndObject();
+  writer.Key("network_interfaces");
+  write_interfaces(writer, network_of(state));
+  writer.EndObject();
+  return std::string(buffer.GetString(), buffer.GetSize());
+}
+
 Result<UniqueFd> timer_of(std::int64_t interval) {
   UniqueFd timer(TRY(check(sys::timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK), "timerfd_create", "")));
   const timespec every{interval / cli::kSecond, interval % cli::kSecond};
@@ -77,7 +131,7 @@ Result<> follow(const Known& known, const cgroups::Cgroup& group, const UniqueFd
     if (fds[0].revents) return ok();
     std::uint64_t ticks = 0;
     if (fds[1].revents && sys::read(timer.get(), &ticks, sizeof ticks) > 0) {
-      const auto stats = cgroups::stats_json(group, known.state.pid);
+      const auto stats = stats_of(known.state, group);
       if (stats) TRY(print_event("stats", known.state.id, *stats));
     }
   }
@@ -91,7 +145,7 @@ Result<int> events(const Globals& globals, const Words& words) {
   if (!process) return invalid("container not running");
   const auto group = TRY(cgroups::Cgroup::open(hierarchy_or_none(), known.state.cgroup));
   if (words.has("stats")) {
-    const std::string stats = TRY(cgroups::stats_json(group, known.state.pid));
+    const std::string stats = TRY(stats_of(known.state, group));
     TRY(print_event("stats", known.state.id, stats));
     return 0;
   }

@@ -198,6 +198,7 @@ inline long fstatfs(int fd, struct statfs* into) noexcept { return call("fstatfs
 inline long statfs(const char* path, struct statfs* into) noexcept { return call("statfs", __NR_statfs, path, into); }
 inline long getcwd(char* buffer, unsigned long size) noexcept { return call("getcwd", __NR_getcwd, buffer, size); }
 inline long chdir(const char* path) noexcept { return call("chdir", __NR_chdir, path); }
+inline long chroot(const char* path) noexcept { return call("chroot", __NR_chroot, path); }
 inline long fchdir(int fd) noexcept { return call("fchdir", __NR_fchdir, fd); }
 inline long umask(unsigned mask) noexcept { return call("umask", __NR_umask, mask); }
 inline long fgetxattr(int fd, const char* name, void* value, unsigned long size) noexcept {
@@ -320,6 +321,13 @@ inline long sched_setscheduler(int pid, int policy, const void* parameters) noex
 inline long sched_setaffinity(int pid, unsigned long size, const void* mask) noexcept {
   return call("sched_setaffinity", __NR_sched_setaffinity, pid, size, mask);
 }
+// `attributes`: a struct sched_attr, which says how large it is.
+inline long sched_setattr(int pid, const void* attributes) noexcept {
+  return call("sched_setattr", __NR_sched_setattr, pid, attributes, 0);
+}
+inline long set_mempolicy(int mode, const void* nodes, unsigned long bits) noexcept {
+  return call("set_mempolicy", __NR_set_mempolicy, mode, nodes, bits);
+}
 inline long ioprio_set(int which, int who, int priority) noexcept {
   return call("ioprio_set", __NR_ioprio_set, which, who, priority);
 }
@@ -375,6 +383,15 @@ inline long socketpair(int domain, int type, int protocol, int ends[2]) noexcept
 inline long socket(int domain, int type, int protocol) noexcept {
   return call("socket", __NR_socket, domain, type, protocol);
 }
+// `address`: a struct sockaddr of `size` bytes.
+inline long bind(int fd, const void* address, unsigned size) noexcept {
+  return call("bind", __NR_bind, fd, address, size);
+}
+inline long connect(int fd, const void* address, unsigned size) noexcept {
+  return call("connect", __NR_connect, fd, address, size);
+}
+inline long listen(int fd, int waiting) noexcept { return call("listen", __NR_listen, fd, waiting); }
+inline long accept4(int fd, int flags) noexcept { return call("accept4", __NR_accept4, fd, nullptr, nullptr, flags); }
 inline long sendmsg(int fd, const struct msghdr* message, int flags) noexcept {
   return call("sendmsg", __NR_sendmsg, fd, message, flags);
 }

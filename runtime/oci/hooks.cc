@@ -18,19 +18,6 @@ namespace {
 
 constexpr std::size_t kMostSaid = 4096;  // bytes of its output that an error shows
 
-// One line of what it said, from its end: that is where the reason stands.
-std::string said(const UniqueFd& output) {
-  char text[kMostSaid];
-  const long size = sys::lseek(output.get(), 0, SEEK_END);
-  const long from = size > static_cast<long>(sizeof text) ? size - static_cast<long>(sizeof text) : 0;
-  const long got = sys::pread(output.get(), text, sizeof text, from);
-  std::string line(text, got > 0 ? static_cast<std::size_t>(got) : 0);
-  while (!line.empty() && line.back() == '\n') line.pop_back();
-  for (char& c : line)
-    if (static_cast<unsigned char>(c) < ' ') c = ' ';
-  return line;
-}
-
 // Until it ends; the time limit is a hook's own.
 Result<int> wait_for(const runtime::Child& child, std::uint32_t seconds) {
   pollfd end{child.pidfd.get(), POLLIN, 0};
@@ -62,11 +49,23 @@ Result<> run(const Hook& hook, std::string_view state_json, int directory) {
   const runtime::Child child = TRY(runtime::start_host_program(program));
   const int status = TRY(wait_for(child, hook.timeout));
   if (status == 0) return ok();
-  const std::string text = said(output);
+  const std::string text = last_words(output);
   return invalid(cat(status_text(static_cast<std::uint32_t>(status)), text.empty() ? "" : ": ", text));
 }
 
 }  // namespace
+
+std::string last_words(const UniqueFd& output) {
+  char text[kMostSaid];
+  const long size = sys::lseek(output.get(), 0, SEEK_END);
+  const long from = size > static_cast<long>(sizeof text) ? size - static_cast<long>(sizeof text) : 0;
+  const long got = sys::pread(output.get(), text, sizeof text, from);
+  std::string line(text, got > 0 ? static_cast<std::size_t>(got) : 0);
+  while (!line.empty() && line.back() == '\n') line.pop_back();
+  for (char& c : line)
+    if (static_cast<unsigned char>(c) < ' ') c = ' ';
+  return line;
+}
 
 Result<UniqueFd> state_file(std::string_view text) {
   UniqueFd file(TRY(check(sys::memfd_create("state", MFD_CLOEXEC), "memfd_create", "")));

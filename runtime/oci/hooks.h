@@ -20,4 +20,7 @@ Result<> run_hooks(const std::vector<Hook>& hooks, std::string_view kind, std::s
 // A file that holds `text` at offset 0: what a hook inside the container reads.
 Result<UniqueFd> state_file(std::string_view text);
 
+// The end of what one said, as one line: that is where the reason stands.
+std::string last_words(const UniqueFd& output);
+
 }  // namespace convox::oci

@@ -2,7 +2,7 @@
 //
 // Step by step, as launch.h does it for convox. Every side effect is named by the state that the first step writes, so
 // the answer to any failure is one call, `dispose` (end.h). Descriptors 0, 1 and 2 are the container's, unchanged; we
-// neither write to them nor keep them. Read next: launch_steps.cc, launch_mounts.cc, launch_devices.cc, hooks.h.
+// neither write to them nor keep them. Read next: launch_steps.cc, launch_mounts.cc, launch_devices.cc, start.cc, hooks.h.
 #pragma once
 #include <optional>
 #include <string>
@@ -39,6 +39,9 @@ Result<Started> create(const Plan& plan, const States& states, const Claim& clai
 // kInvalid with `cannot start an already running container`, `cannot start a container that has stopped`. Runs
 // poststart hooks.
 Result<> start(const States& states, const Claim& claim, State& state, const Outlets& outlets);
+
+// What is due once the payload runs: poststart hooks, of which a failing one kills it. `start` and `create` do it.
+Result<> after_start(const Config& config, const State& state, const UniqueFd& process);
 
 // Performs a plan of plan_exec beside the container's first process.
 Result<Started> exec(const Plan& plan, const State& state, const UniqueFd& process, const cgroups::Hierarchy& hierarchy,

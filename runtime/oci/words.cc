@@ -138,7 +138,7 @@ struct Explain {
   }
   template <class Step>
   Error operator()(const Step& step) const {
-    return runtime::explain_failure(step, plan, error, static_cast<stage::Difference>(detail)).under(deed(step));
+    return runtime::explain_failure(step, plan, error, detail).under(deed(step));
   }
 
  private:
@@ -183,7 +183,7 @@ std::string status_text(std::uint32_t status) {
   return cat("exit status ", WEXITSTATUS(code));
 }
 
-Error explain_failure(const stage::Step& step, const runtime::StagePlan& plan, Errno error, std::uint32_t detail) {
+Error explain_stage(const stage::Step& step, const runtime::StagePlan& plan, Errno error, std::uint32_t detail) {
   return std::visit(Explain{plan, error, detail}, step);
 }
 

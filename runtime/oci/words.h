@@ -27,7 +27,7 @@ Error command_error(std::string_view command, Errno error);
 Error directory_error(std::string_view directory, Errno error);
 
 // What the stage reported of a step of `plan`; `detail` is a Difference, or a hook's status as of wait(2).
-Error explain_failure(const stage::Step& step, const runtime::StagePlan& plan, Errno error, std::uint32_t detail);
+Error explain_stage(const stage::Step& step, const runtime::StagePlan& plan, Errno error, std::uint32_t detail);
 // "exit status 3", "killed by signal 9"
 std::string status_text(std::uint32_t status);
 

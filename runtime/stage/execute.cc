@@ -2,6 +2,7 @@
 #include <asm/ioctls.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/capability.h>
 #include <linux/close_range.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
@@ -89,22 +90,44 @@ Errno perform(const FindCommand&, Stage& stage) noexcept {
 }
 
 // Marked, not closed: our own socket must live until execve, for its closing is the news of success. A host directory
-// that is still open past execve would be a way out (CVE-2024-21626).
-Errno perform(const CloseOnExec&, Stage& stage) noexcept {
-  if (const long rc = sys::close_range(3, ~0U, CLOSE_RANGE_CLOEXEC); rc < 0) return Errno(rc);
+// that is still open past execve would be a way out (CVE-2024-21626). What the payload gets of the caller's descriptors
+// must be there: Verify has seen that none of them is ours.
+Errno perform(const CloseOnExec& step, Stage& stage) noexcept {
+  if (const long rc = sys::close_range(3 + step.preserved, ~0U, CLOSE_RANGE_CLOEXEC); rc < 0) return Errno(rc);
+  for (std::uint32_t i = 0; i < step.preserved; ++i)
+    if (const long rc = sys::fcntl(static_cast<int>(3 + i), F_SETFD, 0); rc < 0) return Errno(rc);
   // The last packet on the good way: a filter may forbid sending, or kill what follows. From here on the host side also
   // asks how we ended.
   stage.report({.kind = Report::kReady});
   return {};
 }
 
+// Behind a filter that the payload could have made it must not gain rights by execve, so without no_new_privs the
+// kernel wants CAP_SYS_ADMIN. SetCapabilities has kept it for this moment; the filter must allow the capset that gives
+// it up, or nothing more happens.  seccomp(2)
 Errno perform(const LoadFilter& step, Stage& stage) noexcept {
+  const bool raises = step.as_admin && stage.holds_admin;
+  if (raises) {
+    Capabilities raised = stage.capabilities;
+    raised.permitted |= std::uint64_t{1} << CAP_SYS_ADMIN;
+    raised.effective |= std::uint64_t{1} << CAP_SYS_ADMIN;
+    if (const Errno error = set_capabilities(raised); error) return error;
+  }
   sock_fprog program{};
   program.len = static_cast<unsigned short>(step.program.size / sizeof(sock_filter));
   program.filter = reinterpret_cast<sock_filter*>(const_cast<char*>(stage.plan.text(step.program)));
-  const long rc = sys::seccomp(SECCOMP_SET_MODE_FILTER, 0, &program);
-  stage.filtered = rc == 0;
-  return Errno(rc);
+  // There is one thread only, and TSYNC does not go with a listener.
+  const unsigned flags = (step.flags & ~unsigned{SECCOMP_FILTER_FLAG_TSYNC}) |
+                         (step.listens ? unsigned{SECCOMP_FILTER_FLAG_NEW_LISTENER} : 0U);
+  const long rc = sys::seccomp(SECCOMP_SET_MODE_FILTER, flags, &program);
+  if (rc < 0) return Errno(rc);
+  stage.filtered = true;
+  if (step.listens) {
+    const UniqueFd listener(rc);
+    stage.report({.kind = Report::kListener}, listener.get());
+  }
+  stage.holds_admin = false;
+  return raises ? set_capabilities(stage.capabilities) : Errno();
 }
 
 Errno perform(const BecomeInit&, Stage& stage) noexcept {
@@ -132,8 +155,10 @@ Errno perform(const Execute&, Stage& stage) noexcept {
   argv[stage.argv.count] = nullptr;
   char** envp = argv + stage.argv.count + 1;
   std::uint32_t count = 0;
-  for (; count < head.envp.count; ++count)
-    envp[count] = const_cast<char*>(stage.plan.text(stage.plan.item(head.envp, count)));
+  for (std::uint32_t i = 0; i < head.envp.count; ++i) {
+    const std::string_view entry = stage.plan.view(stage.plan.item(head.envp, i));
+    if (!(head.adds_home && entry == "HOME=")) envp[count++] = const_cast<char*>(entry.data());  // empty is unset
+  }
   if (head.adds_home) envp[count++] = stage.home;
   envp[count] = nullptr;
   return Errno(sys::execve(stage.path, argv, envp));  // returns only when it failed

@@ -36,7 +36,34 @@ Errno read_account_file(const Stage& stage, const char* path, std::string_view* 
   return {};
 }
 
+void set_home(Stage& stage) noexcept {
+  const std::string_view home = stage.user.home.empty() || stage.user.home[0] != '/' ? "/" : stage.user.home;
+  char* out = stage.home;
+  for (const char c : std::string_view("HOME=")) *out++ = c;
+  for (const char c : home) *out++ = c;
+  *out = '\0';
+}
+
+// `id` in decimal, in `room` of at least 11 bytes.
+std::string_view digits_of(std::uint32_t id, char (&room)[11]) noexcept {
+  std::size_t at = sizeof room;
+  do room[--at] = static_cast<char>('0' + id % 10);
+  while ((id /= 10) > 0);
+  return {room + at, sizeof room - at};
+}
+
 }  // namespace
+
+Errno set_capabilities(const Capabilities& sets) noexcept {
+  const auto half = [&](int shift) {
+    return __user_cap_data_struct{static_cast<std::uint32_t>(sets.effective >> shift),
+                                  static_cast<std::uint32_t>(sets.permitted >> shift),
+                                  static_cast<std::uint32_t>(sets.inheritable >> shift)};
+  };
+  __user_cap_header_struct head{_LINUX_CAPABILITY_VERSION_3, 0};
+  const __user_cap_data_struct data[2] = {half(0), half(32)};
+  return Errno(sys::capset(&head, data));
+}
 
 Errno perform(const ResolveUser& step, Stage& stage) noexcept {
   std::string_view passwd, group;
@@ -45,12 +72,54 @@ Errno perform(const ResolveUser& step, Stage& stage) noexcept {
   if (const Errno error = look_up(stage.plan.view(step.user), passwd, group, &stage.user); error) return error;
   if (step.never_root && stage.user.uid == 0) return Errno(-EPERM);
   if (stage.user.uid > step.largest_id || stage.user.gid > step.largest_id) return Errno(-ERANGE);
-  const std::string_view home = stage.user.home.empty() || stage.user.home[0] != '/' ? "/" : stage.user.home;
-  char* out = stage.home;
-  for (const char c : std::string_view("HOME=")) *out++ = c;
-  for (const char c : home) *out++ = c;
-  *out = '\0';
+  set_home(stage);
   return {};
+}
+
+// Where the groups are to stay as they are, Verify finds those that are there now. A passwd that cannot be read is one
+// that does not say where home is: nothing else depends on it.
+Errno perform(const TakeUser& step, Stage& stage) noexcept {
+  if (stage.plan.head().adds_home) {
+    char spec[11];
+    std::string_view passwd;
+    if (read_account_file(stage, "/etc/passwd", &passwd) || look_up(digits_of(step.uid, spec), passwd, {}, &stage.user))
+      stage.user.home = {};
+    set_home(stage);
+  }
+  User& user = stage.user;
+  user.uid = step.uid;
+  user.gid = step.gid;
+  stage.keeps_groups = step.keep_groups;
+  if (step.keep_groups) {
+    const long count = sys::getgroups(kMaxGroups, user.groups);
+    user.group_count = count < 0 ? 0 : static_cast<std::uint32_t>(count);
+    return Errno(count);
+  }
+  user.group_count = step.groups.size / sizeof *user.groups;
+  if (user.group_count > kMaxGroups) return Errno(-E2BIG);
+  const char* groups = stage.plan.text(step.groups);
+  for (std::size_t i = 0; i < user.group_count * sizeof *user.groups; ++i)
+    reinterpret_cast<char*>(user.groups)[i] = groups[i];
+  return {};
+}
+
+// Through a procfs that shows us: a path could lead to another file, and the label would be somebody else's
+// (CVE-2019-16884). One write is one label.
+Errno perform(const SetSecurityLabel& step, Stage& stage) noexcept {
+  Errno error = have_proc(stage);
+  if (error) return error;
+  char path[64];
+  char* out = path;
+  const std::string_view file = stage.plan.view(step.file);
+  constexpr std::string_view dir = "self/attr/";
+  if (dir.size() + file.size() + 1 > sizeof path) return Errno(-ENAMETOOLONG);
+  for (const std::string_view part : {dir, file})
+    for (const char c : part) *out++ = c;
+  *out = '\0';
+  const UniqueFd attribute = open_proc(stage, path, O_WRONLY, &error);
+  if (!attribute) return error;
+  const long put = sys::write(attribute.get(), stage.plan.text(step.value), step.value.size);
+  return put >= 0 && put != static_cast<long>(step.value.size) ? Errno(-EIO) : Errno(put);
 }
 
 Errno perform(const NoNewPrivileges&, Stage&) noexcept { return Errno(sys::prctl(PR_SET_NO_NEW_PRIVS, 1)); }
@@ -71,7 +140,8 @@ Errno perform(const DropBounding& step, Stage&) noexcept {
 // credentials(7)
 Errno perform(const BecomeUser&, Stage& stage) noexcept {
   const User& user = stage.user;
-  if (const long rc = sys::setgroups(user.group_count, user.groups); rc < 0) return Errno(rc);
+  if (!stage.keeps_groups)
+    if (const long rc = sys::setgroups(user.group_count, user.groups); rc < 0) return Errno(rc);
   if (const long rc = sys::prctl(PR_SET_KEEPCAPS, 1); rc < 0) return Errno(rc);
   if (const long rc = sys::setresgid(user.gid, user.gid, user.gid); rc < 0) return Errno(rc);
   if (const long rc = sys::setresuid(user.uid, user.uid, user.uid); rc < 0) return Errno(rc);
@@ -83,15 +153,20 @@ Errno perform(const ChangeDirectory& step, Stage& stage) noexcept {
   return rc == -EACCES && step.may_fail ? Errno() : Errno(rc);
 }
 
-// Inheritable and ambient stay empty: an inheritable capability passes through any file that has it (CVE-2022-24769).
+// An inheritable capability passes through any file that has it (CVE-2022-24769): that set and the ambient one are what
+// was asked for, which by default is nothing. An ambient capability must be permitted and inheritable.
 Errno perform(const SetCapabilities& step, Stage& stage) noexcept {
-  stage.capabilities = stage.user.uid == 0 ? step.root_holds : 0;
+  if (!step.only_root || stage.user.uid == 0)
+    stage.capabilities = {step.permitted, step.effective, step.inheritable, step.ambient};
+  stage.holds_admin = step.for_filter;
   if (const long rc = sys::prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL); rc < 0) return Errno(rc);
-  __user_cap_header_struct head{_LINUX_CAPABILITY_VERSION_3, 0};
-  const auto low = static_cast<std::uint32_t>(stage.capabilities);
-  const auto high = static_cast<std::uint32_t>(stage.capabilities >> 32);
-  const __user_cap_data_struct data[2] = {{low, low, 0}, {high, high, 0}};
-  return Errno(sys::capset(&head, data));
+  Capabilities now = stage.capabilities;
+  if (stage.holds_admin) now.permitted |= std::uint64_t{1} << CAP_SYS_ADMIN;
+  if (const Errno error = set_capabilities(now); error) return error;
+  for (unsigned long capability = 0; capability < 64; ++capability)
+    if (now.ambient >> capability & 1)
+      if (const long rc = sys::prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, capability); rc < 0) return Errno(rc);
+  return {};
 }
 
 }  // namespace convox::stage

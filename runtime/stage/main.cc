@@ -59,11 +59,21 @@ void Stage::report(const Report& report, int descriptor) noexcept {
   long sent = 0;
   do sent = sys::sendmsg(socket, &message, MSG_NOSIGNAL);
   while (sent == -EINTR);
-  if (sent < 0) sys::exit_group(kStageFailed);  // nobody listens: the host side is gone, and so is the container
+  // Nobody listens: the host side is gone, and so is the container. Behind the gate that is whoever opened it.
+  if (sent < 0) sys::exit_group(kStageFailed);
 }
 
-void Stage::fail(std::uint32_t step, Errno error) noexcept {
-  report({Report::kFailed, step, error.value, static_cast<std::uint32_t>(difference), 0});
+UniqueFd Stage::take(Slot slot) noexcept {
+  const int fd = in(slot);
+  if (fd >= 0) slots[slot.index] = -1;
+  return UniqueFd(fd);
+}
+
+void Stage::fail(std::uint32_t step, std::size_t deed, Errno error) noexcept {
+  Report last{.kind = Report::kFailed, .step = step, .error = error.value};
+  last.detail = difference != Difference::kNone ? static_cast<std::uint32_t>(difference) : hook_status;
+  last.deed = static_cast<std::uint32_t>(deed);
+  report(last);
   sys::exit_group(kStageFailed);
 }
 
@@ -75,10 +85,11 @@ void Stage::fail(std::uint32_t step, Errno error) noexcept {
     const std::uint64_t start = head.traced ? now() : 0;
     // CloseOnExec sends the last packet that a filter cannot forbid; what follows is seen from outside.
     const Errno error = std::visit([&](const auto& deed) noexcept { return perform(deed, stage); }, step);
-    if (error) stage.fail(number, error);
-    if (head.traced && !stage.filtered) stage.report({Report::kStepDone, number, 0, 0, now() - start});
+    if (error) stage.fail(number, step.index(), error);
+    if (head.traced && !stage.filtered)
+      stage.report({.kind = Report::kStepDone, .step = number, .nanoseconds = now() - start});
   }
-  stage.fail(head.first_number + head.step_count, Errno(-EINVAL));  // a plan without an end
+  stage.fail(head.first_number + head.step_count, 0, Errno(-EINVAL));  // a plan without an end
 }
 
 }  // namespace convox::stage

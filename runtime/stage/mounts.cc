@@ -1,4 +1,4 @@
-// How does the container's file system come about?
+// How does the container's file system come about, below its root?
 //
 // Every mount is built detached and attached by descriptor (fsopen, fsmount, open_tree, mount_setattr, move_mount): no
 // path is walked twice, and the container never sees a mount whose flags are still to be set.
@@ -14,7 +14,6 @@
 namespace convox::stage {
 namespace {
 
-constexpr int kDetach = 2;  // MNT_DETACH, which only <sys/mount.h> has; that one clashes with <linux/mount.h>
 constexpr unsigned kByDescriptor = MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH;
 
 // Sets one option, KEY=VALUE or KEY, cut here because the kernel wants the two apart.  fsconfig(2)
@@ -28,28 +27,15 @@ long set_option(int context, std::string_view option) noexcept {
   return sys::fsconfig(context, FSCONFIG_SET_STRING, key, option.data() + name.size() + 1, 0);
 }
 
-// A detached mount of a new instance of `type`, or -errno. `option(i)` gives a NUL-terminated view of the i-th option.
-template <class Option>
-long new_filesystem(const char* type, std::uint32_t options, Option option, std::uint64_t attributes) noexcept {
-  const long opened = sys::fsopen(type, FSOPEN_CLOEXEC);
-  const UniqueFd context(opened);
-  if (!context) return opened;
-  for (std::uint32_t i = 0; i < options; ++i)
-    if (const long rc = set_option(context.get(), option(i)); rc < 0) return rc;
-  if (const long rc = sys::fsconfig(context.get(), FSCONFIG_CMD_CREATE, nullptr, nullptr, 0); rc < 0) return rc;
-  return sys::fsmount(context.get(), FSMOUNT_CLOEXEC, static_cast<unsigned>(attributes));
-}
-
 constexpr std::uint64_t kInert = MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC;
 
 // The read-only directory that covers every masked one: a single inode, so that even a hole in "read-only" has no room.
 Errno attach_empty_directory(Stage& stage, const UniqueFd& target) noexcept {
   constexpr std::string_view options[] = {"mode=555", "nr_blocks=1", "nr_inodes=1"};
-  const long made = new_filesystem(
-      "tmpfs", 3, [&](std::uint32_t i) { return options[i]; }, kInert);
+  const long made = new_filesystem("tmpfs", kInert, options, 3);
   if (made < 0) return Errno(made);
   UniqueFd tree(made);
-  const Errno error = attach(stage, tree.get(), target, kInert, false);
+  const Errno error = attach(stage, tree.get(), target, {.attributes = kInert});
   if (!error) stage.empty_directory = tree.release();
   return error;
 }
@@ -62,75 +48,62 @@ Errno bind(Stage& stage, int source, const UniqueFd& target, std::uint64_t attri
   mount_attr set{};
   set.attr_set = attributes;
   if (const long rc = sys::mount_setattr(tree.get(), "", AT_EMPTY_PATH, &set, sizeof set); rc < 0) return Errno(rc);
-  return attach(stage, tree.get(), target, attributes, false);
+  return attach(stage, tree.get(), target, {.attributes = attributes});
 }
 
 }  // namespace
 
-Errno note_mount(Stage& stage, int tree, std::uint64_t attributes, bool whole) noexcept {
+long new_filesystem(const char* type, std::uint64_t attributes, const std::string_view* options,
+                    std::uint32_t count) noexcept {
+  const long opened = sys::fsopen(type, FSOPEN_CLOEXEC);
+  const UniqueFd context(opened);
+  if (!context) return opened;
+  for (std::uint32_t i = 0; i < count; ++i)
+    if (const long rc = set_option(context.get(), options[i]); rc < 0) return rc;
+  if (const long rc = sys::fsconfig(context.get(), FSCONFIG_CMD_CREATE, nullptr, nullptr, 0); rc < 0) return rc;
+  return sys::fsmount(context.get(), FSMOUNT_CLOEXEC, static_cast<unsigned>(attributes));
+}
+
+Errno note_mount(Stage& stage, int tree, const MadeMount& made) noexcept {
   if (stage.mount_count == kMaxMounts) return Errno(-E2BIG);
   struct statx st {};
   if (const long rc = sys::statx(tree, "", AT_EMPTY_PATH, STATX_MNT_ID, &st); rc < 0) return Errno(rc);
   if (!(st.stx_mask & STATX_MNT_ID)) return Errno(-ENOSYS);
-  stage.mounts[stage.mount_count++] = {st.stx_mnt_id, attributes, whole, false};
+  stage.mounts[stage.mount_count] = made;
+  stage.mounts[stage.mount_count++].id = st.stx_mnt_id;
   return {};
 }
 
-Errno attach(Stage& stage, int tree, const UniqueFd& target, std::uint64_t attributes, bool whole) noexcept {
+Errno attach(Stage& stage, int tree, const UniqueFd& target, const MadeMount& made) noexcept {
   if (const long rc = sys::move_mount(tree, "", target.get(), "", kByDescriptor); rc < 0) return Errno(rc);
-  return note_mount(stage, tree, attributes, whole);
+  return note_mount(stage, tree, made);
 }
 
 Errno bind_console(Stage& stage, int slave, const UniqueFd& console) noexcept {
   return bind(stage, slave, console, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC);
 }
 
-// A new mount namespace is a copy, and copies of shared mounts still pass events to each other: what we mount would
-// appear on the host. Slave: the host's unmounts reach us, nothing of ours goes back.  mount_namespaces(7)
-Errno perform(const UnshareMounts&, Stage&) noexcept {
-  return Errno(sys::mount(nullptr, "/", nullptr, MS_REC | MS_SLAVE, nullptr));
-}
-
-// The root is attached on top of "/" of the copied namespace: a place that always exists. pivot_root wants a mount
-// point.
-Errno perform(const AttachRoot& step, Stage& stage) noexcept {
-  const int tree = stage.slots[step.tree.index % kMaxSlots];
-  const long rc = sys::move_mount(tree, "", AT_FDCWD, "/", MOVE_MOUNT_F_EMPTY_PATH);
-  if (rc < 0) return Errno(rc);
-  stage.root = tree;
-  if (const long moved = sys::fchdir(tree); moved < 0) return Errno(moved);
-  return note_mount(stage, tree, MOUNT_ATTR_NODEV, false);
-}
-
-// setns(2) has made "/" of its mount namespace ours. Its /proc is to show what we are, and its root could have mounted
-// something else there by now: only the root of a procfs will do. (One of another PID namespace has no `self` for us.)
-Errno perform(const EnterRoot&, Stage& stage) noexcept {
-  constexpr std::uint64_t kRootInode = 1;  // PROC_ROOT_INO
-  const long root = sys::openat(AT_FDCWD, "/", O_PATH | O_DIRECTORY | O_CLOEXEC);
-  if (root < 0) return Errno(root);
-  stage.root = static_cast<int>(root);
-  Errno error;
-  UniqueFd proc = open_inside(stage, "/proc", O_PATH | O_DIRECTORY, true, &error);
-  if (!proc) return error;
-  struct statfs fs {};
-  if (const long rc = sys::fstatfs(proc.get(), &fs); rc < 0) return Errno(rc);
-  struct statx st {};
-  if (const long rc = sys::statx(proc.get(), "", AT_EMPTY_PATH, STATX_INO, &st); rc < 0) return Errno(rc);
-  if (static_cast<unsigned long>(fs.f_type) != PROC_SUPER_MAGIC || st.stx_ino != kRootInode) return Errno(-EXDEV);
-  stage.proc = proc.release();
-  return {};
-}
-
 Errno perform(const MountNew& step, Stage& stage) noexcept {
+  constexpr std::uint32_t kMaxOptions = 64;
   Errno error;
   const UniqueFd target = open_mount_target(stage, stage.plan.text(step.target), step.kind, &error);
   if (!target) return error;
-  const auto option = [&](std::uint32_t i) { return stage.plan.view(stage.plan.item(step.options, i)); };
-  const long made = new_filesystem(stage.plan.text(step.type), step.options.count, option, step.attributes);
+  if (step.options.count > kMaxOptions) return Errno(-E2BIG);
+  std::string_view options[kMaxOptions];
+  for (std::uint32_t i = 0; i < step.options.count; ++i) options[i] = stage.plan.view(stage.plan.item(step.options, i));
+  const long made = new_filesystem(stage.plan.text(step.type), step.attributes, options, step.options.count);
   if (made < 0) return Errno(made);
   UniqueFd tree(made);
-  error = attach(stage, tree.get(), target, step.attributes, false);
-  if (!error && stage.plan.view(step.type) == "proc") stage.proc = tree.release();
+  error = attach(stage, tree.get(), target, {.attributes = step.attributes});
+  if (!error && step.propagation != 0) {
+    mount_attr set{};
+    set.propagation = step.propagation;
+    error = Errno(sys::mount_setattr(tree.get(), "", AT_EMPTY_PATH, &set, sizeof set));
+  }
+  if (!error && stage.plan.view(step.type) == "proc") {
+    if (stage.proc >= 0) sys::close(stage.proc);  // the host's
+    stage.proc = tree.release();
+  }
   return error;
 }
 
@@ -138,10 +111,8 @@ Errno perform(const AttachTree& step, Stage& stage) noexcept {
   Errno error;
   const UniqueFd target = open_mount_target(stage, stage.plan.text(step.target), step.kind, &error);
   if (!target) return error;
-  int& slot = stage.slots[step.tree.index % kMaxSlots];
-  const UniqueFd tree(slot);
-  slot = -1;
-  return attach(stage, tree.get(), target, step.attributes, step.whole);
+  const UniqueFd tree = stage.take(step.tree);
+  return attach(stage, tree.get(), target, {.attributes = step.attributes, .whole = step.whole, .below = step.below});
 }
 
 // The file is on our /dev, which bounds what the container can write into it. Once it is shown at its place its own
@@ -160,15 +131,6 @@ Errno perform(const PlaceFile& step, Stage& stage) noexcept {
   return error ? error : Errno(sys::unlinkat(dev.get(), name, 0));
 }
 
-// pivot_root(".", "."): the old root ends up on top of the new one, from where it is detached with all that was below
-// it. No directory is needed for it, and nothing of the host stays reachable.  pivot_root(2), NOTES
-Errno perform(const PivotRoot&, Stage& stage) noexcept {
-  if (const long rc = sys::fchdir(stage.root); rc < 0) return Errno(rc);
-  if (const long rc = sys::pivot_root(".", "."); rc < 0) return Errno(rc);
-  if (const long rc = sys::umount2(".", kDetach); rc < 0) return Errno(rc);
-  return Errno(sys::chdir("/"));
-}
-
 // The directory shown over itself: a mount of its own, which ReadOnlyRoot does not concern. What the image has in it
 // stays.
 Errno perform(const ImageVolume& step, Stage& stage) noexcept {
@@ -176,12 +138,6 @@ Errno perform(const ImageVolume& step, Stage& stage) noexcept {
   const UniqueFd target = open_mount_target(stage, stage.plan.text(step.path), Target::kDirectory, &error);
   if (!target) return error;
   return bind(stage, target.get(), target, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV);
-}
-
-Errno perform(const MakeDirectory& step, Stage& stage) noexcept {
-  Errno error;
-  open_target(stage, stage.plan.text(step.path), Target::kDirectory, &error);
-  return error;
 }
 
 // ENOENT is the one error that may be passed over: this kernel has no such file, so there is nothing to hide. /proc and
@@ -212,11 +168,23 @@ Errno perform(const ReadOnly& step, Stage& stage) noexcept {
   return bind(stage, target.get(), target, kInert);
 }
 
-Errno perform(const ReadOnlyRoot&, Stage& stage) noexcept {
-  mount_attr set{};
-  set.attr_set = MOUNT_ATTR_RDONLY;
-  stage.mounts[0].attributes |= MOUNT_ATTR_RDONLY;  // the root is the first mount of every plan
-  return Errno(sys::mount_setattr(stage.root, "", AT_EMPTY_PATH, &set, sizeof set));
+// Only what the plan itself mounted there: had a link led elsewhere, something else would become read-only, and what
+// was asked for would not.
+Errno perform(const MakeReadOnly& step, Stage& stage) noexcept {
+  Errno error;
+  const UniqueFd target = open_inside(stage, stage.plan.text(step.target), O_PATH, false, &error);
+  if (!target) return error;
+  struct statx st {};
+  if (const long rc = sys::statx(target.get(), "", AT_EMPTY_PATH, STATX_MNT_ID, &st); rc < 0) return Errno(rc);
+  if (!(st.stx_attributes & STATX_ATTR_MOUNT_ROOT)) return Errno(-EINVAL);
+  for (std::uint32_t i = 0; i < stage.mount_count; ++i) {
+    if (stage.mounts[i].id != st.stx_mnt_id) continue;
+    stage.mounts[i].attributes |= MOUNT_ATTR_RDONLY;
+    mount_attr set{};
+    set.attr_set = MOUNT_ATTR_RDONLY;
+    return Errno(sys::mount_setattr(target.get(), "", AT_EMPTY_PATH, &set, sizeof set));
+  }
+  return Errno(-EINVAL);
 }
 
 }  // namespace convox::stage

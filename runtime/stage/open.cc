@@ -68,6 +68,9 @@ long resolve(int root, const char* path, int flags, bool plain) noexcept {
   return fd == -ENOSYS ? walk_without_links(root, path, flags) : fd;
 }
 
+bool is_plain(Target kind) noexcept { return kind == Target::kPlainDirectory || kind == Target::kPlainFile; }
+bool is_file(Target kind) noexcept { return kind == Target::kFile || kind == Target::kPlainFile; }
+
 constexpr int kLinks = 8;  // that lead nowhere yet, in one way; more are a loop
 constexpr std::size_t kPath = 4096;
 
@@ -87,7 +90,7 @@ bool join(char* path, std::initializer_list<std::string_view> parts) noexcept {
 // nothing is remembered that a rename could have moved. A link that leads nowhere is followed inside the root: images
 // ship /etc/resolv.conf as one to a file that systemd-resolved would make.
 Errno make_missing(int root, const char* path, Target kind, int links = 0) noexcept {
-  const bool plain = kind == Target::kPlainDirectory;
+  const bool plain = is_plain(kind);
   char way[4096];
   std::size_t end = 0;
   for (const char* at = path; *at != '\0';) {
@@ -110,7 +113,7 @@ Errno make_missing(int root, const char* path, Target kind, int links = 0) noexc
     const UniqueFd dir(opened);
     const char* rest = at;
     while (*rest == '/') ++rest;
-    const bool file = *rest == '\0' && kind == Target::kFile;
+    const bool file = *rest == '\0' && is_file(kind);
     const long made =
         file ? sys::mknodat(dir.get(), way + name, S_IFREG | 0644, 0) : sys::mkdirat(dir.get(), way + name, 0755);
     if (made == -EEXIST && !plain) {
@@ -153,9 +156,28 @@ UniqueFd open_proc(const Stage& stage, const char* path, int flags, Errno* error
   return *error ? UniqueFd() : std::move(file);
 }
 
+Errno check_proc(int proc) noexcept {
+  constexpr std::uint64_t kRootInode = 1;  // PROC_ROOT_INO
+  struct statfs fs {};
+  if (const long rc = sys::fstatfs(proc, &fs); rc < 0) return Errno(rc);
+  struct statx st {};
+  if (const long rc = sys::statx(proc, "", AT_EMPTY_PATH, STATX_INO, &st); rc < 0) return Errno(rc);
+  return Errno(static_cast<unsigned long>(fs.f_type) == PROC_SUPER_MAGIC && st.stx_ino == kRootInode ? 0 : -EXDEV);
+}
+
+Errno have_proc(Stage& stage) noexcept {
+  if (stage.proc >= 0) return {};
+  const long opened = sys::openat(AT_FDCWD, "/proc", O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+  if (opened < 0) return Errno(opened);
+  UniqueFd proc(opened);
+  if (const Errno error = check_proc(proc.get()); error) return error;
+  stage.proc = proc.release();
+  return {};
+}
+
 UniqueFd open_mount_target(const Stage& stage, const char* path, Target kind, Errno* error) noexcept {
   UniqueFd target = open_target(stage, path, kind, error);
-  if (!target || kind == Target::kPlainDirectory) return target;  // the plan's own, and no link led there
+  if (!target || is_plain(kind)) return target;  // the plan's own, and no link led there
   struct statfs fs {};
   *error = Errno(sys::fstatfs(target.get(), &fs));
   if (*error) return {};
@@ -169,7 +191,7 @@ UniqueFd open_mount_target(const Stage& stage, const char* path, Target kind, Er
 }
 
 UniqueFd open_target(const Stage& stage, const char* path, Target kind, Errno* error) noexcept {
-  const bool plain = kind == Target::kPlainDirectory;
+  const bool plain = is_plain(kind);
   UniqueFd target = open_inside(stage, path, O_PATH, plain, error);
   if (!target && error->value == ENOENT) {
     *error = make_missing(stage.root, path, kind);
@@ -182,7 +204,7 @@ UniqueFd open_target(const Stage& stage, const char* path, Target kind, Errno* e
   *error = Errno(sys::statx(target.get(), "", AT_EMPTY_PATH, STATX_TYPE, &st));
   if (*error) return {};
   const bool directory = (st.stx_mode & S_IFMT) == S_IFDIR;
-  if (directory != (kind != Target::kFile)) {
+  if (directory == is_file(kind)) {
     *error = Errno(directory ? -EISDIR : -ENOTDIR);
     return {};
   }

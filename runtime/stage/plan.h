@@ -33,6 +33,7 @@ enum class Target : std::uint32_t {
   kFile,            // made, empty, if missing
   kPlainDirectory,  // made if missing, and no part of the way to it may be a symbolic link: /proc, /sys
                     // (CVE-2019-16884)
+  kPlainFile,       // the same for a file. The plain ones may lie in the kernel's file systems, and over other mounts
 };
 
 // --- a clean process -----------------------------------------------------------------------------------------
@@ -71,7 +72,8 @@ struct AttachTree {
   Text target;
   std::uint64_t attributes = 0;  // what Verify must find
   Target kind = Target::kDirectory;
-  bool whole = false;  // it may hold further mounts
+  bool whole = false;       // it may hold further mounts
+  std::uint64_t below = 0;  // and what Verify must find of those
 };
 // A file that the host side left in /dev under `name`, to be seen at `target` alone.
 struct PlaceFile {
@@ -85,6 +87,7 @@ struct OwnStdio {          // the payload's user may open /dev/stdout again
   bool inherited = false;  // they are the caller's: a device is left alone, and what cannot be changed too
 };
 struct PivotRoot {};
+struct MoveRoot {};  // where pivot_root(2) cannot be: the root of the host is an initramfs
 // A directory of the image's own that stays writable under a read-only root, for what its VOLUME lines name.
 struct ImageVolume {
   Text path;
@@ -156,6 +159,7 @@ struct RaiseLoopback {};
 struct SetLimit {
   std::uint32_t resource = 0;
   std::uint64_t soft = 0, hard = 0;
+  bool exact = false;  // else capped by the limits that are there
 };
 
 // --- who the payload is ---------------------------------------------------------------------------------------
@@ -230,14 +234,14 @@ struct LoadFilter {  // seccomp, classic BPF
 struct BecomeInit {};  // fork: the parent stays PID 1, reaps and forwards signals
 struct Execute {};
 
-using Step =
-    std::variant<StartSession, NewKeyring, CleanSlate, UnshareMounts, Receive, AttachRoot, AwaitGo, EnterRoot, MountNew,
-                 AttachTree, PlaceFile, OpenConsole, OpenNull, OwnStdio, PivotRoot, ImageVolume, MakeDirectory, Mask,
-                 ReadOnly, ReadOnlyRoot, MakeReadOnly, SetPropagation, MakeNode, MakeLink, AwaitHooks, RunHook, Gate,
-                 SetHostname, SetDomainname, WriteSysctl, NewTimeNamespace, JoinTimeNamespace, RaiseLoopback, SetLimit,
-                 ResolveUser, TakeUser, SetSecurityLabel, SetScheduler, SetIoPriority, SetPersonality, SetMemoryPolicy,
-                 NoNewPrivileges, DropBounding, BecomeUser, ChangeDirectory, SetCapabilities, DieWithParent,
-                 FindCommand, Verify, CloseOnExec, LoadFilter, BecomeInit, Execute>;
+using Step = std::variant<StartSession, NewKeyring, CleanSlate, UnshareMounts, Receive, AttachRoot, AwaitGo, EnterRoot,
+                          MountNew, AttachTree, PlaceFile, OpenConsole, OpenNull, OwnStdio, PivotRoot, MoveRoot,
+                          ImageVolume, MakeDirectory, Mask, ReadOnly, ReadOnlyRoot, MakeReadOnly, SetPropagation,
+                          MakeNode, MakeLink, AwaitHooks, RunHook, Gate, SetHostname, SetDomainname, WriteSysctl,
+                          NewTimeNamespace, JoinTimeNamespace, RaiseLoopback, SetLimit, ResolveUser, TakeUser,
+                          SetSecurityLabel, SetScheduler, SetIoPriority, SetPersonality, SetMemoryPolicy,
+                          NoNewPrivileges, DropBounding, BecomeUser, ChangeDirectory, SetCapabilities, DieWithParent,
+                          FindCommand, Verify, CloseOnExec, LoadFilter, BecomeInit, Execute>;
 
 inline constexpr std::uint32_t kMagic = 0x78766e63;  // "cnvx"
 inline constexpr std::uint32_t kVersion = 2;
@@ -277,7 +281,7 @@ struct Report {
   std::uint32_t kind = 0;
   std::uint32_t step = 0;         // its number, for kStepDone and kFailed
   std::int32_t error = 0;         // errno, for kFailed
-  std::uint32_t detail = 0;       // of kFailed: a Difference, when Verify found one
+  std::uint32_t detail = 0;       // of kFailed: a Difference, when Verify found one; a status of wait(2), of a hook's
   std::uint32_t deed = 0;         // of kFailed: which alternative of Step it was, for who has not the plan (`start`)
   std::uint64_t nanoseconds = 0;  // of kStepDone
 };

@@ -1,8 +1,7 @@
-// How does the stage make itself a clean process, with a terminal, a name and limits?
+// How does the stage make itself a clean process, with a terminal and limits?
 #include <asm/ioctls.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/if.h>
 #include <linux/keyctl.h>
 #include <linux/magic.h>
 #include <linux/prctl.h>
@@ -20,6 +19,14 @@ constexpr int kSignals = 64;
 constexpr int kKill = 9, kStop = 19;          // the two whose action cannot be set: sigaction(2)
 constexpr unsigned kPtySlaveMajor = 136;      // Documentation/admin-guide/devices.txt
 constexpr unsigned long kTimerSlack = 50000;  // nanoseconds, what PID 1 of the host starts with: prctl(2)
+
+// The group stays: that of a terminal is `tty`, whom write(1) serves.
+long give_to_user(const Stage& stage, int fd) noexcept {
+  return sys::fchown(fd, stage.user.uid, static_cast<unsigned>(-1));
+}
+
+// An id without a mapping where the file comes from, a file of somebody else's, a read-only file system.
+bool cannot_be_given(long rc) noexcept { return rc == -EINVAL || rc == -EPERM || rc == -EROFS; }
 
 }  // namespace
 
@@ -69,7 +76,7 @@ Errno perform(const Receive& step, Stage& stage) noexcept {
   while (got == -EINTR);
   if (got < 0) return Errno(got);
   if (got == 0) return Errno(-ECONNRESET);  // the host side is gone
-  std::uint32_t count = 0;
+  std::uint32_t& count = stage.slot_count;
   for (cmsghdr* part = CMSG_FIRSTHDR(&message); part; part = CMSG_NXTHDR(&message, part)) {
     if (part->cmsg_level != SOL_SOCKET || part->cmsg_type != SCM_RIGHTS) continue;
     const auto* fds = reinterpret_cast<const int*>(CMSG_DATA(part));
@@ -77,14 +84,6 @@ Errno perform(const Receive& step, Stage& stage) noexcept {
       stage.slots[count++] = fds[i];
   }
   return Errno(count == step.slots && !(message.msg_flags & MSG_CTRUNC) ? 0 : -EPROTO);
-}
-
-Errno perform(const AwaitGo&, Stage& stage) noexcept {
-  char go = 0;
-  long got = 0;
-  do got = sys::read(stage.socket, &go, 1);
-  while (got == -EINTR);
-  return Errno(got == 0 ? -ECONNRESET : got);
 }
 
 // The terminal is a pty of the container's own devpts, never the user's: TIOCSTI on the user's would type commands into
@@ -114,6 +113,7 @@ Errno perform(const OpenConsole& step, Stage& stage) noexcept {
   if (const long rc = sys::ioctl(slave.get(), TIOCSCTTY, 0L); rc < 0) return Errno(rc);
   for (int fd = 0; fd < 3; ++fd)
     if (const long rc = sys::dup3(slave.get(), fd, 0); rc < 0) return Errno(rc);
+  if (const long rc = give_to_user(stage, slave.get()); rc < 0 && !cannot_be_given(rc)) return Errno(rc);
   stage.report({.kind = Report::kConsole}, master.get());
   return {};
 }
@@ -132,51 +132,60 @@ Errno perform(const OpenNull&, Stage& stage) noexcept {
   return {};
 }
 
-// Opening /dev/stdout opens the pipe or the terminal again, as the payload's user: it must be theirs. The host side
-// gave it to the container's root beforehand, an owner that means something in here.
-Errno perform(const OwnStdio&, Stage& stage) noexcept {
-  for (int fd = 0; fd < 3; ++fd)
-    if (const long rc = sys::fchown(fd, stage.user.uid, static_cast<unsigned>(-1)); rc < 0) return Errno(rc);
+// Opening /dev/stdout opens the pipe or the terminal again, as the payload's user: it must be theirs. What the host
+// side made it gave to the container's root beforehand, an owner that means something in here. What the caller gave us
+// may be a device, such as the host's /dev/null, which is not ours to give away.
+Errno perform(const OwnStdio& step, Stage& stage) noexcept {
+  for (int fd = 0; fd < 3; ++fd) {
+    if (step.inherited) {
+      struct statx st {};
+      if (const long rc = sys::statx(fd, "", AT_EMPTY_PATH, STATX_TYPE | STATX_UID, &st); rc < 0) return Errno(rc);
+      if ((st.stx_mode & S_IFMT) == S_IFCHR || st.stx_uid == stage.user.uid) continue;
+    }
+    const long rc = give_to_user(stage, fd);
+    if (rc < 0 && !(step.inherited && cannot_be_given(rc))) return Errno(rc);
+  }
   return {};
 }
 
-Errno perform(const SetHostname& step, Stage& stage) noexcept {
-  return Errno(sys::sethostname(stage.plan.text(step.name), step.name.size));
-}
-
-// Through the procfs that we mounted ourselves: a path could lead to another file (CVE-2025-52881). One write, because
-// procfs takes each write as a whole value.
-Errno perform(const WriteSysctl& step, Stage& stage) noexcept {
-  Errno error;
-  const UniqueFd file = open_proc(stage, stage.plan.text(step.path), O_WRONLY, &error);
-  if (!file) return error;
-  const long put = sys::write(file.get(), stage.plan.text(step.value), step.value.size);
-  return put >= 0 && put != static_cast<long>(step.value.size) ? Errno(-EIO) : Errno(put);
-}
-
-// A new network namespace has one link, `lo`, and it is down. An ioctl is enough: netdevice(7)
-Errno perform(const RaiseLoopback&, Stage&) noexcept {
-  const long fd = sys::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-  if (fd < 0) return Errno(fd);
-  const UniqueFd socket(fd);
-  ifreq request{};
-  request.ifr_ifrn.ifrn_name[0] = 'l';
-  request.ifr_ifrn.ifrn_name[1] = 'o';
-  if (const long rc = sys::ioctl(socket.get(), 0x8913 /* SIOCGIFFLAGS */, &request); rc < 0) return Errno(rc);
-  request.ifr_ifru.ifru_flags = static_cast<short>(request.ifr_ifru.ifru_flags | IFF_UP);
-  return Errno(sys::ioctl(socket.get(), 0x8914 /* SIOCSIFFLAGS */, &request));
-}
-
-// Raising a hard limit needs CAP_SYS_RESOURCE of the initial user namespace, so the caller's limit caps ours.
-// getrlimit(2)
+// Raising a hard limit needs CAP_SYS_RESOURCE of the initial user namespace; so where a limit is not asked for exactly,
+// the caller's caps it.  getrlimit(2)
 Errno perform(const SetLimit& step, Stage& stage) noexcept {
   if (step.resource >= kMaxLimits) return Errno(-EINVAL);
-  rlimit64 limit{};
-  if (const long rc = sys::prlimit64(0, static_cast<int>(step.resource), nullptr, &limit); rc < 0) return Errno(rc);
-  if (step.hard < limit.rlim_max) limit.rlim_max = step.hard;
-  limit.rlim_cur = step.soft < limit.rlim_max ? step.soft : limit.rlim_max;
+  rlimit64 limit{step.soft, step.hard};
+  if (!step.exact) {
+    rlimit64 now{};
+    if (const long rc = sys::prlimit64(0, static_cast<int>(step.resource), nullptr, &now); rc < 0) return Errno(rc);
+    if (now.rlim_max < limit.rlim_max) limit.rlim_max = now.rlim_max;
+    if (limit.rlim_max < limit.rlim_cur) limit.rlim_cur = limit.rlim_max;
+  }
   stage.limits[step.resource] = {true, limit.rlim_cur, limit.rlim_max};
   return Errno(sys::prlimit64(0, static_cast<int>(step.resource), &limit, nullptr));
+}
+
+Errno perform(const SetScheduler& step, Stage&) noexcept {
+  const struct {  // sched_setattr(2); neither libc has it
+    std::uint32_t size, policy;
+    std::uint64_t flags;
+    std::int32_t nice;
+    std::uint32_t priority;
+    std::uint64_t runtime, deadline, period;
+  } attributes{48, step.policy, step.flags, step.nice, step.priority, step.runtime, step.deadline, step.period};
+  static_assert(sizeof attributes == 48);  // SCHED_ATTR_SIZE_VER0
+  return Errno(sys::sched_setattr(0, &attributes));
+}
+
+Errno perform(const SetIoPriority& step, Stage&) noexcept {
+  return Errno(sys::ioprio_set(1 /* IOPRIO_WHO_PROCESS */, 0, static_cast<int>(step.value)));
+}
+
+Errno perform(const SetPersonality& step, Stage&) noexcept { return Errno(sys::personality(step.value)); }
+
+// The kernel takes one bit less than it is told.  set_mempolicy(2), get_nodes()
+Errno perform(const SetMemoryPolicy& step, Stage& stage) noexcept {
+  const bool has_nodes = step.nodes.size > 0;
+  return Errno(sys::set_mempolicy(static_cast<int>(step.mode), has_nodes ? stage.plan.text(step.nodes) : nullptr,
+                                  has_nodes ? std::size_t{step.nodes.size} * 8 + 1 : 0));
 }
 
 // After the ids: a change of ids clears it. The host side's death before this line shows as a failing `ready` packet.

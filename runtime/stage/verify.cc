@@ -7,57 +7,16 @@
 // status 0. What is read: mountinfo, status and fd of /proc/self, through our own procfs.  proc(5)
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/capability.h>
 #include <linux/mount.h>
 #include <linux/resource.h>
 
-#include "runtime/stage/stage.h"
+#include "runtime/stage/lines.h"
 
 namespace convox::stage {
 namespace {
 
-char line_buffer[64 * 1024];  // a line of mountinfo names every layer of an overlay
-
-std::string_view cut(std::string_view* text, char separator) noexcept {
-  const std::size_t end = text->find(separator);
-  const std::string_view part = text->substr(0, end);
-  *text = end == std::string_view::npos ? std::string_view() : text->substr(end + 1);
-  return part;
-}
-
-bool parse_number(std::string_view digits, unsigned base, std::uint64_t* value) noexcept {
-  *value = 0;
-  for (const char c : digits) {
-    const unsigned digit = c >= '0' && c <= '9'   ? static_cast<unsigned>(c - '0')
-                           : c >= 'a' && c <= 'f' ? static_cast<unsigned>(c - 'a') + 10
-                                                  : base;
-    if (digit >= base) return false;
-    *value = *value * base + digit;
-  }
-  return !digits.empty();
-}
-
-// Calls `visit(line)` for each line of /proc/self/`name` until it says false.
-template <class Visit>
-Errno each_line(const Stage& stage, const char* name, Visit visit) noexcept {
-  Errno error;
-  const UniqueFd file = open_proc(stage, name, O_RDONLY, &error);
-  if (!file) return error;
-  std::size_t held = 0;
-  for (;;) {
-    const long got = sys::read(file.get(), line_buffer + held, sizeof line_buffer - held);
-    if (got == -EINTR) continue;
-    if (got < 0) return Errno(got);
-    if (got == 0) return Errno(held ? -E2BIG : 0);
-    held += static_cast<std::size_t>(got);
-    std::string_view text(line_buffer, held);
-    for (std::size_t end = text.find('\n'); end != std::string_view::npos; end = text.find('\n')) {
-      if (!visit(text.substr(0, end))) return {};
-      text.remove_prefix(end + 1);
-    }
-    held = text.size();
-    for (std::size_t i = 0; i < held; ++i) line_buffer[i] = text[i];  // to the front: the copy runs forward
-  }
-}
+constexpr std::uint64_t kAdmin = std::uint64_t{1} << CAP_SYS_ADMIN;
 
 std::uint64_t attributes_of(std::string_view options) noexcept {
   std::uint64_t attributes = 0;
@@ -72,14 +31,14 @@ std::uint64_t attributes_of(std::string_view options) noexcept {
 }
 
 // One line: ID PARENT MAJOR:MINOR ROOT MOUNT-POINT OPTIONS [shared:N] [master:N] - ...
-Difference check_mount(Stage& stage, std::string_view line) noexcept {
+Difference check_mount(Stage& stage, const Verify& planned, std::string_view line) noexcept {
   constexpr std::uint64_t compared = MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC;
   std::uint64_t id = 0, parent = 0;
   if (!parse_number(cut(&line, ' '), 10, &id) || !parse_number(cut(&line, ' '), 10, &parent))
     return Difference::kMountUnknown;
   for (int skipped = 0; skipped < 3; ++skipped) cut(&line, ' ');
   const std::uint64_t attributes = attributes_of(cut(&line, ' '));
-  if (line.substr(0, 2) != "- ") return Difference::kMountShared;
+  if (line.substr(0, 2) != "- " && !planned.may_be_shared) return Difference::kMountShared;
   // More than planned is fine (a volume may come from a read-only file system), less is not.
   const auto judge = [&](const MadeMount& made) {
     return made.attributes & compared & ~attributes ? Difference::kMountFlags : Difference::kNone;
@@ -89,20 +48,22 @@ Difference check_mount(Stage& stage, std::string_view line) noexcept {
       stage.mounts[i].found = true;
       return judge(stage.mounts[i]);
     }
-  // None of ours: then it must be a volume's own submount, and at least as tight as the volume.
+  if (planned.mounts == Verify::Mounts::kAtLeast) return Difference::kNone;
+  // None of ours: then it must lie below a tree that may hold others, and be as tight as they must be.
   for (std::uint32_t i = 0; i < stage.mount_count; ++i)
     if (stage.mounts[i].id == parent && stage.mounts[i].whole) {
       if (stage.mount_count == kMaxMounts) return Difference::kMountUnknown;
-      stage.mounts[stage.mount_count++] = {id, stage.mounts[i].attributes, true, true};
-      return judge(stage.mounts[i]);
+      const MadeMount& top = stage.mounts[i];
+      stage.mounts[stage.mount_count++] = {id, top.below, true, top.below, true};
+      return judge(stage.mounts[stage.mount_count - 1]);
     }
   return Difference::kMountUnknown;
 }
 
-Errno check_mounts(Stage& stage) noexcept {
+Errno check_mounts(Stage& stage, const Verify& planned) noexcept {
   Difference difference = Difference::kNone;
   const Errno error = each_line(stage, "self/mountinfo", [&](std::string_view line) {
-    difference = check_mount(stage, line);
+    difference = check_mount(stage, planned, line);
     return difference == Difference::kNone;
   });
   for (std::uint32_t i = 0; i < stage.mount_count && difference == Difference::kNone; ++i)
@@ -144,12 +105,19 @@ Difference check_status_line(const Stage& stage, const Verify& planned, std::str
     return parse_number(line, base, &value) && value == wanted;
   };
   if (key == "Umask:") return holds(stage.umask, 8) ? Difference::kNone : Difference::kUmask;
+  if (key == "SigIgn:" && planned.inherits_signals) return ++*seen, Difference::kNone;
   if (key == "SigBlk:" || key == "SigIgn:" || key == "SigCgt:")
     return holds(0, 16) ? Difference::kNone : Difference::kSignals;
-  if (key == "CapInh:" || key == "CapAmb:") return holds(0, 16) ? Difference::kNone : Difference::kCapabilities;
-  if (key == "CapPrm:" || key == "CapEff:")
-    return holds(stage.capabilities, 16) ? Difference::kNone : Difference::kCapabilities;
-  if (key == "CapBnd:") return holds(planned.bounding, 16) ? Difference::kNone : Difference::kCapabilities;
+  const struct {
+    std::string_view key;
+    std::uint64_t wanted;
+  } sets[] = {{"CapInh:", stage.capabilities.inheritable},
+              {"CapPrm:", stage.capabilities.permitted | (stage.holds_admin ? kAdmin : 0)},
+              {"CapEff:", stage.capabilities.effective},
+              {"CapBnd:", planned.bounding},
+              {"CapAmb:", stage.capabilities.ambient}};
+  for (const auto& set : sets)
+    if (key == set.key) return holds(set.wanted, 16) ? Difference::kNone : Difference::kCapabilities;
   if (key == "NoNewPrivs:")
     return holds(planned.no_new_privs ? 1 : 0, 10) ? Difference::kNone : Difference::kNoNewPrivs;
   *seen += key == "Uid:" || key == "Gid:" || key == "Groups:";
@@ -180,8 +148,22 @@ Errno check_limits(Stage& stage) noexcept {
   return {};
 }
 
-// Open may be: 0, 1, 2, the report socket, our root and procfs, the mask, and the descriptor that lists them.
-Errno check_descriptors(Stage& stage) noexcept {
+// Does the stage need `open` for what it still has to do? (The caller's own descriptors are none of its.)
+bool is_ours(const Stage& stage, int open) noexcept {
+  if (open == stage.socket || open == stage.root || open == stage.proc || open == stage.empty_directory) return true;
+  for (std::uint32_t i = 0; i < stage.plan.head().step_count; ++i) {
+    const Step& step = stage.plan.step(i);
+    if (const auto* gate = std::get_if<Gate>(&step); gate && open == stage.in(gate->socket)) return true;
+    if (const auto* hook = std::get_if<RunHook>(&step);
+        hook && (open == stage.in(hook->state) || open == stage.in(hook->output)))
+      return true;
+  }
+  return false;
+}
+
+// Open may be: 0, 1, 2, what the payload is to get, what is_ours, and the descriptor that lists them. The payload must
+// not get one of the latter.
+Errno check_descriptors(Stage& stage, const Verify& planned) noexcept {
   struct Entry {
     std::uint64_t inode;
     std::int64_t offset;
@@ -206,8 +188,8 @@ Errno check_descriptors(Stage& stage) noexcept {
 #ifdef CONVOX_FAULTS
       if (open == faults::kLog) continue;
 #endif
-      if (open > 2 && open != dir.get() && open != stage.socket && open != stage.root && open != stage.proc &&
-          open != stage.empty_directory)
+      const bool ours = open == dir.get() || is_ours(stage, open);
+      if (open > 2 && ours == (number < std::uint64_t{3} + planned.preserved))
         stage.difference = Difference::kDescriptor;
     }
   }
@@ -225,11 +207,11 @@ Errno check_directory(Stage& stage) noexcept {
 }  // namespace
 
 Errno perform(const Verify& planned, Stage& stage) noexcept {
-  Errno error = planned.mounts ? check_mounts(stage) : Errno();
+  Errno error = planned.mounts == Verify::Mounts::kUnknown ? Errno() : check_mounts(stage, planned);
   const auto agrees = [&] { return !error && stage.difference == Difference::kNone; };
   if (agrees()) error = check_status(stage, planned);
   if (agrees()) error = check_limits(stage);
-  if (agrees()) error = check_descriptors(stage);
+  if (agrees()) error = check_descriptors(stage, planned);
   if (agrees()) error = check_directory(stage);
   return error || stage.difference == Difference::kNone ? error : Errno(-EPERM);
 }

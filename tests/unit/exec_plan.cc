@@ -99,7 +99,7 @@ Test(exec_plan, nothing_in_the_container_is_mounted_made_or_renamed) {
         place<SetHostname>(plan), place<WriteSysctl>(plan), place<RaiseLoopback>(plan), place<BecomeInit>(plan)})
     cr_assert(at == kNone, "step %zu", at);
   cr_assert(not std::get<OpenConsole>(plan.stage.steps()[place<OpenConsole>(plan)]).as_console);
-  cr_assert(not std::get<Verify>(plan.stage.steps()[place<Verify>(plan)]).mounts);
+  cr_assert(std::get<Verify>(plan.stage.steps()[place<Verify>(plan)]).mounts == Verify::Mounts::kUnknown);
 }
 
 Test(exec_plan, confinement_is_the_containers) {
@@ -111,12 +111,13 @@ Test(exec_plan, confinement_is_the_containers) {
   const ExecPlan plan = planned(config);
   const auto& steps = plan.stage.steps();
   cr_assert(std::get<stage::DropBounding>(steps[place<stage::DropBounding>(plan)]).keep == security::bit(CAP_CHOWN));
-  cr_assert(std::get<stage::SetCapabilities>(steps[place<stage::SetCapabilities>(plan)]).root_holds ==
-            security::bit(CAP_CHOWN));
+  const auto& held = std::get<stage::SetCapabilities>(steps[place<stage::SetCapabilities>(plan)]);
+  cr_assert(held.permitted == security::bit(CAP_CHOWN) && held.effective == held.permitted && held.only_root);
+  cr_assert(held.inheritable == 0 && held.ambient == 0 && held.for_filter);
   const auto& verify = std::get<stage::Verify>(steps[place<stage::Verify>(plan)]);
   cr_assert(verify.bounding == security::bit(CAP_CHOWN) && not verify.no_new_privs);
   cr_assert(place<stage::NoNewPrivileges>(plan) == kNone);
-  cr_assert(place<stage::LoadFilter>(plan) < place<stage::BecomeUser>(plan));
+  cr_assert(std::get<stage::LoadFilter>(steps[place<stage::LoadFilter>(plan)]).as_admin);
   cr_assert(std::get<stage::ResolveUser>(steps[place<stage::ResolveUser>(plan)]).never_root);
   cr_assert(not on_host<CloneInto>(plan)->namespaces.network);
 }

@@ -91,12 +91,19 @@ Test(launch_plan, the_stage_does_things_in_the_order_that_leaves_no_gap) {
   cr_assert(place<Execute>(plan) + 1 == plan.stage.steps().size());
 }
 
-Test(launch_plan, without_no_new_privs_the_filter_is_loaded_before_the_ids_change) {
-  ContainerConfig config = simple();
-  config.no_new_privileges = false;
-  const LaunchPlan plan = planned(config);
-  cr_assert(not has<stage::NoNewPrivileges>(plan));
-  cr_assert(place<stage::LoadFilter>(plan) < place<stage::BecomeUser>(plan));
+// The kernel wants CAP_SYS_ADMIN for it then: kept for the filter alone, and in both cases the filter is last.
+Test(launch_plan, without_no_new_privs_the_filter_is_loaded_as_late_and_by_a_right_kept_for_it) {
+  using namespace stage;
+  for (const bool no_new_privileges : {true, false}) {
+    ContainerConfig config = simple();
+    config.no_new_privileges = no_new_privileges;
+    const LaunchPlan plan = planned(config);
+    const auto& steps = plan.stage.steps();
+    cr_assert(has<NoNewPrivileges>(plan) == no_new_privileges);
+    cr_assert(place<LoadFilter>(plan) == place<CloseOnExec>(plan) + 1);
+    cr_assert(std::get<LoadFilter>(steps[place<LoadFilter>(plan)]).as_admin == not no_new_privileges);
+    cr_assert(std::get<SetCapabilities>(steps[place<SetCapabilities>(plan)]).for_filter == not no_new_privileges);
+  }
 }
 
 Test(launch_plan, a_memory_limit_is_written_after_the_stages_hello_and_never_before_the_clone) {

@@ -1,0 +1,64 @@
+#include "runtime/oci/id_maps.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <signal.h>
+
+#include "runtime/base/fs.h"
+#include "runtime/base/words.h"
+#include "runtime/clone.h"
+
+namespace convox::oci {
+
+using convox::check;  // beside those of config.h
+
+namespace {
+
+constexpr std::uint32_t kNobody = 65534;
+
+std::string_view word(std::string_view& rest) {
+  rest.remove_prefix(std::min(rest.find_first_not_of(' '), rest.size()));
+  return cut(rest, ' ');
+}
+
+}  // namespace
+
+std::string map_text(const std::vector<IdMapping>& mappings) {
+  std::string text;
+  for (const IdMapping& one : mappings) text += cat(one.container, " ", one.host, " ", one.size, "\n");
+  return text;
+}
+
+Result<> write_id_maps(int pid, const std::vector<IdMapping>& uids, const std::vector<IdMapping>& gids) {
+  const UniqueFd process = TRY(fs::open(cat("/proc/", pid), O_PATH | O_DIRECTORY));
+  TRY(fs::write_once(process.get(), "uid_map", map_text(uids)));
+  Result<> written = fs::write_once(process.get(), "gid_map", map_text(gids));
+  if (written || written.error().code != EPERM || gids.size() != 1) return written;
+  // Without CAP_SETGID only one's own group can be mapped, and only once nobody inside can drop groups any more.
+  TRY(fs::write_once(process.get(), "setgroups", "deny"));
+  return fs::write_once(process.get(), "gid_map", map_text(gids));
+}
+
+Result<std::uint32_t> root_of_map(int proc, const char* file) {
+  const std::string text = TRY(fs::read_once(proc, file));
+  for (std::string_view rest = text; !rest.empty();) {
+    std::string_view line = cut(rest, '\n');
+    const std::string_view first = word(line);
+    const auto host = number(word(line));
+    if (first == "0" && host) return static_cast<std::uint32_t>(*host);
+  }
+  return kNobody;
+}
+
+Result<UniqueFd> mapped_user_namespace(const std::vector<IdMapping>& uids, const std::vector<IdMapping>& gids) {
+  const runtime::Child sleeper = TRY(runtime::start_sleeper(CLONE_NEWUSER));
+  Result<> mapped = write_id_maps(sleeper.pid, uids, gids);
+  const std::string path = cat("/proc/", sleeper.pid, "/ns/user");
+  auto opened = mapped ? fs::open(path, O_RDONLY) : Result<UniqueFd>(std::move(mapped).error());
+  sys::pidfd_send_signal(sleeper.pidfd.get(), SIGKILL);
+  runtime::reap(sleeper.pidfd);
+  return opened;
+}
+
+}  // namespace convox::oci

@@ -1,6 +1,7 @@
 #include "runtime/systemd/bus.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <time.h>
 #include <unistd.h>
@@ -242,11 +243,15 @@ Result<> Bus::reset_failed(const std::string& unit) {
   return done;
 }
 
+// To stop a unit is to ask its processes politely and to wait for a minute and a half.
 Result<> Bus::stop(const std::string& unit) {
-  Message call;
-  int made = sd_bus_message_new_method_call(bus_, &call.value, kName, kPath, kInterface, "StopUnit");
+  Message kill, call;
+  int made = sd_bus_message_new_method_call(bus_, &kill.value, kName, kPath, kInterface, "KillUnit");
+  if (made >= 0) made = sd_bus_message_append(kill.value, "ssi", unit.c_str(), "all", SIGKILL);
+  if (made >= 0) made = sd_bus_message_new_method_call(bus_, &call.value, kName, kPath, kInterface, "StopUnit");
   if (made >= 0) made = sd_bus_message_append(call.value, "ss", unit.c_str(), "replace");
   TRY(good(made, "sd_bus_message_append"));
+  (void)perform(kill.value, cat("killing ", unit));  // nobody to kill is an error there
   Result<> done = perform(call.value, cat("stopping ", unit));
   if (!done && done.error().kind != Error::Kind::kNotFound) return done;
   return reset_failed(unit);

@@ -27,7 +27,7 @@ class Bus {
   Result<> open(Manager manager, unsigned seconds);
   // A scope with this process in it. A failed one of the same name is forgotten first.
   Result<> start_scope(const std::string& unit, const std::vector<Property>& properties);
-  // Stops it and forgets that it failed. Success if there is none.
+  // Kills what is in it, stops it and forgets that it failed. Success if there is none.
   Result<> stop(const std::string& unit);
   // Until the next boot.
   Result<> set(const std::string& unit, const std::vector<Property>& properties);

@@ -236,3 +236,81 @@ Test(systemd_driver, a_scope_that_failed_makes_room_for_the_next) {
     cr_expect(next.started);
   }
 }
+
+// --- the whole way: convox-oci --systemd-cgroup ---------------------------------------------------------------------
+
+namespace {
+
+// A container of one static program, in cvxtest-ID.scope.
+class Container {
+ public:
+  explicit Container(std::string args, std::string resources) : home_(cat("/var/tmp/systemd-driver-", getpid())) {
+    make_directories(home_ + "/rootfs/proc");
+    write_file(home_ + "/rootfs/testbox", read_file(built("tests/testbox")), 0755);
+    write_file(
+        home_ + "/config.json",
+        cat(R"({"ociVersion":"1.0.2","root":{"path":"rootfs"},"process":{"cwd":"/","user":{"uid":0,"gid":0},)",
+            R"("args":["/testbox",)", args, R"(]},"mounts":[{"destination":"/proc","type":"proc","source":"proc"}],)",
+            R"("annotations":{"org.systemd.property.TimeoutStopSec":"uint64 3"},)",
+            R"("linux":{"cgroupsPath":"convoxtest.slice:cvx:t1","resources":)", resources,
+            R"(,"namespaces":[{"type":"pid"},{"type":"mount"},{"type":"ipc"},{"type":"uts"},{"type":"cgroup"}]}})"));
+  }
+  ~Container() {
+    oci({"delete", "--force", "t1"});
+    systemctl({"stop", unit});
+    systemctl({"stop", kSlice});
+    remove_tree(home_);
+  }
+  Ran oci(std::vector<std::string> words) const {
+    std::vector<std::string> argv = {built("convox-oci"), "--root", home_ + "/state", "--systemd-cgroup"};
+    argv.insert(argv.end(), words.begin(), words.end());
+    return run(argv);
+  }
+  Ran create() const { return oci({"create", "--bundle", home_, "t1"}); }
+  [[nodiscard]] std::string file(const char* name) const { return read_file(cat(directory, "/", name)); }
+
+  static constexpr const char* unit = "cvx-t1.scope";
+  static constexpr const char* directory = "/sys/fs/cgroup/convoxtest.slice/cvx-t1.scope";
+
+ private:
+  std::string home_;
+};
+
+}  // namespace
+
+Test(systemd_driver, a_container_lives_in_a_scope_and_delete_forgets_it) {
+  REQUIRE_SYSTEMD();
+  const Container container(R"("sleep","1000")",
+                            R"({"memory":{"limit":67108864},"cpu":{"shares":512,"quota":33333},"pids":{"limit":50}})");
+  EXPECT_STATUS(container.create(), 0);
+  EXPECT_TEXT(shown(container.unit, "ActiveState"), "active");
+  EXPECT_TEXT(shown(container.unit, "MemoryMax"), "67108864");
+  EXPECT_TEXT(shown(container.unit, "TimeoutStopUSec"), "3s");
+  const std::string processes = container.file("cgroup.procs");
+  cr_expect(std::count(processes.begin(), processes.end(), '\n') == 1, "%s", processes.c_str());
+  EXPECT_TEXT(container.file("memory.max"), "67108864\n");
+  EXPECT_TEXT(container.file("cpu.max"), "33333 100000\n");
+  EXPECT_TEXT(container.file("cpu.weight"), "59\n");
+  EXPECT_STATUS(container.oci({"start", "t1"}), 0);
+  EXPECT_STATUS(container.oci({"update", "--memory", "33554432", "t1"}), 0);
+  EXPECT_TEXT(container.file("memory.max"), "33554432\n");
+  EXPECT_STATUS(systemctl({"daemon-reload"}), 0);
+  EXPECT_STATUS(systemctl({"set-property", "--runtime", container.unit, "TasksMax=40"}), 0);
+  EXPECT_TEXT(container.file("memory.max"), "33554432\n");
+  EXPECT_TEXT(container.file("pids.max"), "40\n");
+  EXPECT_STATUS(container.oci({"delete", "--force", "t1"}), 0);
+  cr_expect(not exists(container.directory));
+  EXPECT_TEXT(shown(container.unit, "LoadState"), "not-found");
+}
+
+Test(systemd_driver, an_id_can_be_used_again_after_an_oom_kill) {
+  REQUIRE_SYSTEMD();
+  const Container container(R"("eat","200")", R"({"memory":{"limit":33554432,"swap":33554432}})");
+  for (int life = 0; life < 2; ++life) {
+    EXPECT_STATUS(container.create(), 0);
+    EXPECT_STATUS(container.oci({"start", "t1"}), 0);
+    cr_expect(comes_true([&] { return container.oci({"state", "t1"}).out.find("stopped") != std::string::npos; }));
+    EXPECT_STATUS(container.oci({"delete", "t1"}), 0);
+    EXPECT_TEXT(shown(container.unit, "LoadState"), "not-found");
+  }
+}

@@ -1,5 +1,5 @@
-// Does systemd make, change and forget our scopes? These tests are for a machine on which systemd is PID 1, and for its
-// PID namespace: it is told numbers of processes. scripts/run-tests runs them in the VM, without scripts/private.
+// Does systemd make, change and forget our scopes? These tests are for a PID namespace in which systemd is PID 1: it is
+// told numbers of processes. scripts/private-systemd makes one; those about limits run in the VM's systemd mode.
 #include <fcntl.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -267,7 +267,8 @@ class Container {
     argv.insert(argv.end(), words.begin(), words.end());
     return run(argv);
   }
-  Ran create() const { return oci({"create", "--bundle", home_, "t1"}); }
+  Ran create_as(const char* id) const { return oci({"create", "--bundle", home_, id}); }
+  Ran create() const { return create_as("t1"); }
   [[nodiscard]] std::string file(const char* name) const { return read_file(cat(directory, "/", name)); }
 
   static constexpr const char* unit = "cvx-t1.scope";
@@ -278,6 +279,35 @@ class Container {
 };
 
 }  // namespace
+
+Test(systemd_driver, a_container_is_born_in_its_scope_and_alone_there) {
+  REQUIRE_SYSTEMD(CgroupV2);
+  const Container container(R"("sleep","1000")", "{}");
+  EXPECT_STATUS(container.create(), 0);
+  EXPECT_TEXT(shown(container.unit, "ActiveState"), "active");
+  EXPECT_TEXT(shown(container.unit, "TimeoutStopUSec"), "3s");
+  EXPECT_TEXT(shown(container.unit, "DevicePolicy"), "strict");
+  const std::string processes = container.file("cgroup.procs");
+  cr_expect(std::count(processes.begin(), processes.end(), '\n') == 1, "%s", processes.c_str());
+  EXPECT_STATUS(container.oci({"start", "t1"}), 0);
+  EXPECT_STATUS(systemctl({"daemon-reload"}), 0);
+  EXPECT_TEXT(container.file("cgroup.procs"), processes);
+  EXPECT_STATUS(container.oci({"delete", "--force", "t1"}), 0);
+  cr_expect(not exists(container.directory));
+  EXPECT_TEXT(shown(container.unit, "LoadState"), "not-found");
+}
+
+// Who was there first is not disturbed by who comes second with the same name.
+Test(systemd_driver, a_create_whose_scope_is_taken_fails_and_leaves_the_other_alone) {
+  REQUIRE_SYSTEMD(CgroupV2);
+  const Container container(R"("sleep","1000")", "{}");
+  EXPECT_STATUS(container.create(), 0);
+  const std::string processes = container.file("cgroup.procs");
+  const Ran second = container.create_as("t2");
+  cr_expect(second.status != 0);
+  EXPECT_CONTAINS(second.err, "already");
+  EXPECT_TEXT(container.file("cgroup.procs"), processes);
+}
 
 Test(systemd_driver, a_container_lives_in_a_scope_and_delete_forgets_it) {
   REQUIRE_SYSTEMD(CgroupControllers);

@@ -59,7 +59,7 @@ support_sources := $(filter-out tests/support/testbox.cc tests/support/flood.cc,
 objects = $(patsubst %.cc,$(BUILD)/%.o,$(1))
 
 .PHONY: all
-all: $(BUILD)/convox $(BUILD)/convox-oci $(BUILD)/convox-image $(BUILD)/manual/made ## build the programs (default)
+all: $(BUILD)/convox $(BUILD)/convox-oci $(BUILD)/convox-image $(BUILD)/convox-net $(BUILD)/manual/made ## build the programs (default)
 
 $(BUILD)/%.o: %.cc $(stamp)
 	@mkdir -p $(@D)
@@ -121,8 +121,8 @@ $(BUILD)/runtime/stage_image.o: $(BUILD)/stage.elf
 $(BUILD)/runtime/keeper_image.o: $(BUILD)/keeper.elf
 
 # --- the programs -----------------------------------------------------------------------------------------------------
-$(BUILD)/cli/app/importer.o: $(BUILD)/prefix
-$(BUILD)/cli/app/importer.o: host_flags += -DCONVOX_LIBEXEC='"$(PREFIX)/libexec/convox"'
+$(BUILD)/runtime/base/process.o: $(BUILD)/prefix
+$(BUILD)/runtime/base/process.o: host_flags += -DCONVOX_LIBEXEC='"$(PREFIX)/libexec/convox"'
 
 $(BUILD)/cli/oci/version.o: $(BUILD)/commit
 $(BUILD)/cli/oci/version.o: host_flags += -DCONVOX_COMMIT='"$(COMMIT)"'
@@ -134,6 +134,9 @@ $(BUILD)/convox-oci: $(BUILD)/cli/oci/convox_oci.o $(BUILD)/liboci.a $(BUILD)/li
 	$(Q)$(CXX) $(static) $^ $(LDFLAGS) -lseccomp -lcap -o $@
 $(BUILD)/convox-image: $(BUILD)/rootfs/image/convox_image.o $(BUILD)/libimage.a $(BUILD)/libconvox.a
 	$(Q)$(CXX) $^ $(LDFLAGS) -larchive -lisal -lz -lzstd -lcrypto -lseccomp -lcap -o $@
+# rtnetlink, for the few containers that get a link of the host.
+$(BUILD)/convox-net: $(call objects,$(wildcard runtime/net/*.cc) runtime/base/fs.cc runtime/base/result.cc)
+	$(Q)$(CXX) $^ $(LDFLAGS) -lmnl -o $@
 
 # --- manual pages and completions, from the table of commands --------------------------------------------------------
 $(eval $(call made_of,make_manual,$(call objects,$(wildcard cli/manual/*.cc)) $(BUILD)/libcli.a $(BUILD)/libconvox.a))
@@ -220,6 +223,7 @@ install: all ## to PREFIX (/usr/local), below DESTDIR
 	install -D -m 755 $(BUILD)/convox $(installed)/bin/convox
 	install -D -m 755 $(BUILD)/convox-oci $(installed)/bin/convox-oci
 	install -D -m 755 $(BUILD)/convox-image $(installed)/libexec/convox/convox-image
+	install -D -m 755 $(BUILD)/convox-net $(installed)/libexec/convox/convox-net
 	install -d $(installed)/share/man/man1
 	install -m 644 $(BUILD)/manual/man1/*.1 $(installed)/share/man/man1
 	install -D -m 644 docs/convox.yml.5 $(installed)/share/man/man5/convox.yml.5
@@ -228,7 +232,8 @@ install: all ## to PREFIX (/usr/local), below DESTDIR
 	install -d $(installed)/share/doc/convox
 	install -m 644 $(wildcard README.md ARCHITECTURE.md CHANGELOG.md LICENSE) $(installed)/share/doc/convox
 uninstall: ## removes what install put there
-	rm -f $(installed)/bin/convox $(installed)/bin/convox-oci $(installed)/libexec/convox/convox-image
+	rm -f $(installed)/bin/convox $(installed)/bin/convox-oci
+	rm -f $(installed)/libexec/convox/convox-image $(installed)/libexec/convox/convox-net
 	rm -f $(installed)/share/man/man1/convox.1 $(installed)/share/man/man1/convox-*.1 $(installed)/share/man/man5/convox.yml.5
 	rm -f $(installed)/share/bash-completion/completions/convox $(installed)/share/zsh/site-functions/_convox
 	rm -rf $(installed)/share/doc/convox

@@ -196,8 +196,9 @@ log-flood: all $(BUILD)/tests/flood ## 100 million lines through rotation and 20
 	$(Q)scripts/log-flood $(BUILD)
 bench: ## measure beside podman, crun, runc, bwrap and the bare kernel work
 	$(Q)scripts/install-deps build bench
-	+$(Q)$(submake) all $(addprefix $(BUILD)/tests/bench/,interleave bare bare_exec empty many memlock)
+	+$(Q)$(submake) all $(addprefix $(BUILD)/tests/bench/,interleave bare bare_exec empty many memlock sequence) $(BUILD)/tests/testbox
 	$(Q)scripts/bench $(BUILD)
+	$(Q)scripts/bench-oci $(BUILD)
 	$(Q)scripts/bench-podman $(BUILD)
 
 $(BUILD)/tests/bench/%: $(BUILD)/tests/bench/%.o

@@ -362,8 +362,8 @@ Census Container::census() const {
   walk("/sys/fs/cgroup", [&all](const FTSENT& entry) {
     if (entry.fts_info == FTS_D) all.insert(cat("cgroup ", entry.fts_path));
   });
-  // crun keeps caches beside its containers.
-  std::erase_if(all, [](const std::string& line) { return line.starts_with("file /."); });
+  // crun keeps caches beside its containers; what stands in /dev is every program's.
+  std::erase_if(all, [](const std::string& line) { return line.starts_with("file /.") || line.starts_with("device "); });
   return all;
 }
 

@@ -15,6 +15,8 @@
 // exec is also held to rules 1 and 2 of its contract: silence on success; one JSON object in the log and one line on
 // stderr on failure. The destructor deletes by force. Read next: runtime.h, json.h.
 #pragma once
+#include <signal.h>
+
 #include <memory>
 #include <string>
 #include <vector>
@@ -94,7 +96,7 @@ class Container {
   // /sys/fs/cgroup/ID/FILE without its last newline, "absent" if there is none.
   [[nodiscard]] std::string limit(const std::string& file) const;
 
-  // Mounts, links, processes, devices, cgroups and the state root: what was not there when the box was made.
+  // Mounts, links, processes, cgroups and the state root: what was not there when the box was made.
   [[nodiscard]] std::string leftovers() const;
 
  private:

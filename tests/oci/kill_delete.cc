@@ -224,6 +224,7 @@ Test(delete, by_force_four_times_at_once_leaves_nothing) {
 
 Test(delete, takes_processes_and_cgroups_that_the_container_made) {
   REQUIRE_CONTAINERS();
+  LIMITATION(Runc, "leaves processes in groups below the container's");
   Container box;
   box.namespace_of("pid");
   box.sh("setsid sleep 1001 & setsid sleep 1002 & echo up; sleep 1000");

@@ -9,8 +9,8 @@ using namespace convox::test;
 
 namespace {
 
-const char* const kVerbs[] = {"create", "start", "run",    "state",  "kill",     "delete",  "exec", "list", "ps",
-                              "pause",  "resume", "update", "spec"};
+const char* const kVerbs[] = {"create", "start", "run",   "state",  "kill",   "delete", "exec",
+                              "list",   "ps",    "pause", "resume", "update", "spec"};
 const char* const kMoreVerbs[] = {"events", "features", "checkpoint", "restore"};
 
 }  // namespace
@@ -103,9 +103,10 @@ Test(command_line, a_long_flag_may_have_one_dash) {
   Container box;
   box.sh("exit 5");
   box.write_config();
-  const Ran ran = run({.argv = {runtime_path(), "-root", box.root(), "run", "-no-pivot=false", "-no-subreaper", "-bundle",
-                                box.bundle(), box.id()},
-                       .environment = {"PATH=/usr/sbin:/usr/bin"}, .directory = box.path()});
+  const Ran ran = run({.argv = {runtime_path(), "-root", box.root(), "run", "-no-pivot=false", "-no-subreaper",
+                                "-bundle", box.bundle(), box.id()},
+                       .environment = {"PATH=/usr/sbin:/usr/bin"},
+                       .directory = box.path()});
   EXPECT_STATUS(ran, 5);
 }
 
@@ -136,13 +137,15 @@ Test(command_line, the_root_is_made_for_its_owner_alone) {
   const std::string root = box.path() + "/deep/root";
   Ran made = run({.argv = {"/bin/sh", "-c", "exec \"$@\" <../in >../out 2>../err", "sh", runtime_path(), "--root", root,
                            "create", box.id()},
-                  .environment = {"PATH=/usr/sbin:/usr/bin"}, .directory = box.bundle()});
+                  .environment = {"PATH=/usr/sbin:/usr/bin"},
+                  .directory = box.bundle()});
   EXPECT_STATUS(made, 0);
   struct stat st {};
   lstat(root.c_str(), &st);
   const unsigned mode = st.st_mode & 0777;
   cr_expect(mode == 0700, "%o", mode);
-  EXPECT_STATUS(run({.argv = {runtime_path(), "--root", root, "delete", "--force", box.id()}, .directory = box.path()}), 0);
+  EXPECT_STATUS(run({.argv = {runtime_path(), "--root", root, "delete", "--force", box.id()}, .directory = box.path()}),
+                0);
 }
 
 Test(command_line, spec_writes_a_config_that_runs_and_never_overwrites_one) {
@@ -407,7 +410,8 @@ Test(errors, debug_lines_go_to_the_log_and_never_to_stderr) {
   box.write_config();
   const Ran ran = run({.argv = {"/bin/sh", "-c", "exec \"$@\" <../in >../out 2>../err", "sh", runtime_path(), "--debug",
                                 "--root", box.root(), "--log", box.path() + "/log", "create", box.id()},
-                       .environment = {"PATH=/usr/sbin:/usr/bin"}, .directory = box.bundle()});
+                       .environment = {"PATH=/usr/sbin:/usr/bin"},
+                       .directory = box.bundle()});
   EXPECT_STATUS(ran, 0);
   EXPECT_TEXT(box.err(), "");
 }

@@ -8,15 +8,17 @@ using namespace convox::test;
 
 namespace {
 
-constexpr const char* kProcess = R"({"args":["/testbox","confinement"],"cwd":"/","env":["PATH=/bin"],"user":{"uid":0,"gid":0}})";
+constexpr const char* kProcess =
+    R"({"args":["/testbox","confinement"],"cwd":"/","env":["PATH=/bin"],"user":{"uid":0,"gid":0}})";
 
 // A running container that sleeps.
 struct Running : Container {
   Running() { sh("sleep 1000"); }
 };
 // 255 is what runc gives, and what we give; crun gives 1 or 255.
-#define EXPECT_FAILED_EXEC(ran) \
-  cr_expect(ran.status == 255 || (judged() == Crun && ran.status == 1), "status %d, not 255: %s", ran.status, ran.err.c_str())
+#define EXPECT_FAILED_EXEC(ran)                                                                               \
+  cr_expect(ran.status == 255 || (judged() == Crun && ran.status == 1), "status %d, not 255: %s", ran.status, \
+            ran.err.c_str())
 
 }  // namespace
 
@@ -62,8 +64,9 @@ Test(exec, takes_user_directory_and_environment_from_flags) {
   REQUIRE_CONTAINERS();
   Running box;
   box.launch();
-  const std::string out = box.exec({"/testbox", "confinement"}, {"--user", "1000:1001", "--cwd", "/tmp", "--env", "A=1",
-                                                                 "--env", "B=two words"}).out;
+  const std::string out = box.exec({"/testbox", "confinement"},
+                                   {"--user", "1000:1001", "--cwd", "/tmp", "--env", "A=1", "--env", "B=two words"})
+                              .out;
   EXPECT_FACT(out, "uids", "1000 1000 1000");
   EXPECT_FACT(out, "gids", "1001 1001 1001");
   EXPECT_FACT(out, "cwd", "/tmp");
@@ -77,8 +80,9 @@ Test(exec, takes_additional_groups_and_capabilities_from_flags) {
   LIMITATION(Crun, "exec has no --additional-gids");
   Running box;
   box.launch();
-  const std::string out = box.exec({"/testbox", "confinement"}, {"--additional-gids", "7", "--additional-gids", "8", "--cap",
-                                                                 "CAP_SYS_ADMIN"}).out;
+  const std::string out = box.exec({"/testbox", "confinement"},
+                                   {"--additional-gids", "7", "--additional-gids", "8", "--cap", "CAP_SYS_ADMIN"})
+                              .out;
   EXPECT_CONTAINS(" " + fact(out, "groups") + " ", " 7 8 ");
   const auto effective = std::stoull(fact(out, "cap_effective"), nullptr, 16);
   cr_expect(effective & (1ULL << 21), "%llx", effective);
@@ -238,9 +242,8 @@ Test(exec, relays_a_terminal_and_its_size) {
   LIMITATION(Crun, "begins with a size of zero");
   Running box;
   box.launch();
-  Program exec = box.start_call({"exec", "--tty", box.id(), "/bin/sh", "-c",
-                                 "tty; while stty size; do sleep 0.1; done"},
-                                {.terminal = true});
+  Program exec = box.start_call(
+      {"exec", "--tty", box.id(), "/bin/sh", "-c", "tty; while stty size; do sleep 0.1; done"}, {.terminal = true});
   cr_expect(exec.expect("/dev/pts/"));
   cr_expect(exec.expect("24 80"));
   exec.resize(40, 100);
@@ -254,8 +257,10 @@ Test(exec, gets_no_descriptor_but_the_three) {
   Running box;
   box.launch();
   Start how{.environment = {"PATH=/usr/sbin:/usr/bin"}, .directory = box.bundle()};
-  how.argv = {"/bin/sh", "-c", "exec \"$@\" 3<../in 7<. </dev/null", "sh", runtime_path(), "--root", box.root(), "exec",
-              box.id(), "/testbox", "confinement"};
+  how.argv = {"/bin/sh",  "-c",           "exec \"$@\" 3<../in 7<. </dev/null",
+              "sh",       runtime_path(), "--root",
+              box.root(), "exec",         box.id(),
+              "/testbox", "confinement"};
   how.argv[2] = "exec \"$@\" 3<../in 7<. <../in";
   const Ran ran = run(how);
   EXPECT_STATUS(ran, 0);
@@ -267,8 +272,11 @@ Test(exec, preserves_descriptors_that_were_asked_for) {
   Running box;
   box.launch();
   Start how{.environment = {"PATH=/usr/sbin:/usr/bin"}, .directory = box.bundle()};
-  how.argv = {"/bin/sh", "-c", "exec \"$@\" 3<../in 4<../in <../in", "sh", runtime_path(), "--root", box.root(), "exec",
-              "--preserve-fds", "1", box.id(), "/testbox", "confinement"};
+  how.argv = {"/bin/sh",    "-c",           "exec \"$@\" 3<../in 4<../in <../in",
+              "sh",         runtime_path(), "--root",
+              box.root(),   "exec",         "--preserve-fds",
+              "1",          box.id(),       "/testbox",
+              "confinement"};
   const Ran ran = run(how);
   EXPECT_FACT(ran.out, "fd_3", box.path() + "/in");
   EXPECT_FACT(ran.out, "fd_4", "absent");
@@ -296,7 +304,8 @@ Test(exec, home_is_the_users_if_the_environment_has_none) {
   REQUIRE_CONTAINERS();
   Running box;
   box.launch();
-  const std::string process = R"({"args":["/bin/sh","-c","echo $HOME"],"cwd":"/","env":["PATH=/bin"],"user":{"uid":1000,"gid":1000}})";
+  const std::string process =
+      R"({"args":["/bin/sh","-c","echo $HOME"],"cwd":"/","env":["PATH=/bin"],"user":{"uid":1000,"gid":1000}})";
   EXPECT_TEXT(box.exec_process(process).out, "/home/user\n");
 }
 
@@ -308,7 +317,8 @@ Test(exec, many_at_once_all_succeed) {
   all.reserve(8);
   for (int number = 0; number < 8; ++number)
     all.push_back(Program({.argv = {runtime_path(), "--root", box.root(), "exec", box.id(), "/bin/echo", cat(number)},
-                           .environment = {"PATH=/usr/sbin:/usr/bin"}, .directory = box.bundle()}));
+                           .environment = {"PATH=/usr/sbin:/usr/bin"},
+                           .directory = box.bundle()}));
   for (int number = 0; number < 8; ++number) {
     const Ran ran = all[static_cast<std::size_t>(number)].wait();
     EXPECT_STATUS(ran, 0);

@@ -214,7 +214,8 @@ Test(delete, by_force_four_times_at_once_leaves_nothing) {
   all.reserve(4);
   for (int number = 0; number < 4; ++number)
     all.push_back(Program({.argv = {runtime_path(), "--root", box.root(), "delete", "--force", box.id()},
-                           .environment = {"PATH=/usr/sbin:/usr/bin"}, .directory = box.bundle()}));
+                           .environment = {"PATH=/usr/sbin:/usr/bin"},
+                           .directory = box.bundle()}));
   int failed = 0;
   for (Program& one : all) failed += one.wait().status != 0;
   if (is_convox()) cr_expect(failed == 0, "%d of 4 failed", failed);
@@ -322,7 +323,8 @@ Test(delete, after_a_runtime_that_was_killed_in_create_leaves_nothing) {
     box.write_config();
     Program create({.argv = {"/bin/sh", "-c", "exec \"$@\" <../in >>../out 2>>../err", "sh", runtime_path(), "--root",
                              box.root(), "create", box.id()},
-                    .environment = {"PATH=/usr/sbin:/usr/bin"}, .directory = box.bundle()});
+                    .environment = {"PATH=/usr/sbin:/usr/bin"},
+                    .directory = box.bundle()});
     sleep_milliseconds(moment * slowness());
     create.signal(SIGKILL);
     create.wait();

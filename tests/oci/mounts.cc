@@ -37,10 +37,11 @@ std::string options_of(const std::string& facts, const std::string& point) {
 
 }  // namespace
 
-#define EXPECT_OPTION(facts, point, option) EXPECT_CONTAINS(options_of((facts), (point)), std::string(",") + option + ",")
-#define EXPECT_NO_OPTION(facts, point, option)                                             \
-  do {                                                                                     \
-    const std::string has_ = options_of((facts), (point));                                 \
+#define EXPECT_OPTION(facts, point, option) \
+  EXPECT_CONTAINS(options_of((facts), (point)), std::string(",") + option + ",")
+#define EXPECT_NO_OPTION(facts, point, option)                                                                  \
+  do {                                                                                                          \
+    const std::string has_ = options_of((facts), (point));                                                      \
     cr_expect(has_.find(std::string(",") + option + ",") == std::string::npos, "%s: %s", option, has_.c_str()); \
   } while (false)
 
@@ -146,10 +147,11 @@ Test(mounts, every_option_that_must_be_known_is) {
   LIMITATION(Crun, "takes lazytime and its like for data of the file system");
   LIMITATION(Runc, "takes silent and its like for data of the file system");
   for (const char* option :
-       {"async", "atime", "defaults", "dev", "diratime", "dirsync", "exec", "iversion", "lazytime", "loud", "mand",
-        "noatime", "nodev", "nodiratime", "noexec", "noiversion", "nolazytime", "nomand", "norelatime", "nostrictatime",
-        "nosuid", "private", "relatime", "ro", "rprivate", "rshared", "rslave", "runbindable", "rw", "shared", "silent",
-        "slave", "strictatime", "suid", "sync", "unbindable", "nosymfollow", "symfollow"}) {
+       {"async",       "atime",   "defaults",   "dev",           "diratime",    "dirsync",    "exec",     "iversion",
+        "lazytime",    "loud",    "mand",       "noatime",       "nodev",       "nodiratime", "noexec",   "noiversion",
+        "nolazytime",  "nomand",  "norelatime", "nostrictatime", "nosuid",      "private",    "relatime", "ro",
+        "rprivate",    "rshared", "rslave",     "runbindable",   "rw",          "shared",     "silent",   "slave",
+        "strictatime", "suid",    "sync",       "unbindable",    "nosymfollow", "symfollow"}) {
     Bind box;
     box.tmpfs("/mnt", quoted(option));
     box.sh("exit 3");
@@ -227,7 +229,8 @@ Test(mounts, tmpcopyup_copies_contents_modes_and_owners) {
   cr_expect(chown((box.rootfs() + "/data/deep/file").c_str(), 1000, 1001) == 0);
   make_link("deep/file", box.rootfs() + "/data/link");
   box.tmpfs("/data", R"("tmpcopyup")");
-  box.sh("stat -c '%a %u %g' /data/deep/file; cat /data/link; echo new >/data/deep/file; grep -c ' /data ' /proc/mounts");
+  box.sh(
+      "stat -c '%a %u %g' /data/deep/file; cat /data/link; echo new >/data/deep/file; grep -c ' /data ' /proc/mounts");
   EXPECT_TEXT(box.run().out, "640 1000 1001\ncopied\n1\n");
   EXPECT_TEXT(read_file(box.rootfs() + "/data/deep/file"), "copied\n");
 }
@@ -264,7 +267,9 @@ Test(mounts, a_read_only_dev_has_its_devices) {
 Test(mounts, the_usual_file_systems_are_there) {
   REQUIRE_CONTAINERS();
   Bind box;
-  box.set("/mounts/-", R"({"destination":"/sys/fs/cgroup","type":"cgroup","source":"cgroup","options":["nosuid","noexec","nodev","ro"]})");
+  box.set(
+      "/mounts/-",
+      R"({"destination":"/sys/fs/cgroup","type":"cgroup","source":"cgroup","options":["nosuid","noexec","nodev","ro"]})");
   box.sh("cut -d' ' -f2,3 /proc/mounts; cat /sys/fs/cgroup/cgroup.procs");
   const std::string out = box.run().out;
   for (const char* line : {"/proc proc", "/dev tmpfs", "/dev/pts devpts", "/dev/shm tmpfs", "/dev/mqueue mqueue",
@@ -277,7 +282,9 @@ Test(mounts, a_writable_cgroup_mount_holds_the_containers_group_alone) {
   REQUIRE_CONTAINERS();
   Bind box;
   box.set("/mounts/-", R"({"destination":"/sys/fs/cgroup","type":"cgroup","source":"cgroup","options":["rw"]})");
-  box.sh("mkdir /sys/fs/cgroup/child && rmdir /sys/fs/cgroup/child && echo made; [ -e /sys/fs/cgroup/runner ] || echo alone");
+  box.sh(
+      "mkdir /sys/fs/cgroup/child && rmdir /sys/fs/cgroup/child && echo made; [ -e /sys/fs/cgroup/runner ] || echo "
+      "alone");
   EXPECT_TEXT(box.run().out, "made\nalone\n");
 }
 
@@ -302,7 +309,8 @@ Test(mounts, only_what_lxcfs_provides_may_be_mounted_inside_proc) {
   box.bind("/proc/uptime", R"("bind")", box.source() + "/file");
   box.sh("cat /proc/uptime");
   EXPECT_TEXT(box.run().out, "content\n");
-  for (const char* place : {"/proc/sys/kernel/core_pattern", "/proc/version", "/proc/self/attr/exec", "/proc/net/dev"}) {
+  for (const char* place :
+       {"/proc/sys/kernel/core_pattern", "/proc/version", "/proc/self/attr/exec", "/proc/net/dev"}) {
     Bind bad;
     bad.bind(place, R"("bind")", bad.source() + "/file");
     bad.sh("true");
@@ -429,9 +437,11 @@ Test(idmap, a_bind_shows_the_ids_of_its_own_mapping) {
   LIMITATION(Crun, "of this version takes another form");
   Bind box;
   cr_expect(chown((box.source() + "/file").c_str(), 1234, 1235) == 0);
-  box.set("/mounts/-", cat(R"({"type":"bind","source":)", quoted(box.source()),
-      R"(,"destination":"/mnt","options":["bind","idmap"],"uidMappings":[{"containerID":1234,"hostID":4000,"size":1}],)"
-      R"("gidMappings":[{"containerID":1235,"hostID":5000,"size":1}]})"));
+  box.set(
+      "/mounts/-",
+      cat(R"({"type":"bind","source":)", quoted(box.source()),
+          R"(,"destination":"/mnt","options":["bind","idmap"],"uidMappings":[{"containerID":1234,"hostID":4000,"size":1}],)"
+          R"("gidMappings":[{"containerID":1235,"hostID":5000,"size":1}]})"));
   box.sh("stat -c '%u %g' /mnt/file");
   EXPECT_TEXT(box.run().out, "4000 5000\n");
 }
@@ -451,8 +461,10 @@ Test(idmap, one_mapping_without_the_other_is_refused) {
   REQUIRE_CONTAINERS();
   LIMITATION(Crun | Runc, "of these versions ignore it");
   Bind box;
-  box.set("/mounts/-", cat(R"({"type":"bind","source":)", quoted(box.source()),
-      R"(,"destination":"/mnt","options":["bind","idmap"],"uidMappings":[{"containerID":0,"hostID":4000,"size":1}]})"));
+  box.set(
+      "/mounts/-",
+      cat(R"({"type":"bind","source":)", quoted(box.source()),
+          R"(,"destination":"/mnt","options":["bind","idmap"],"uidMappings":[{"containerID":0,"hostID":4000,"size":1}]})"));
   EXPECT_REFUSED(box.create(), "mapping");
 }
 
@@ -461,9 +473,10 @@ Test(idmap, of_what_cannot_be_mapped_is_refused_and_never_mounted_plainly) {
   LIMITATION(Runc, "of this version knows no idmapped mounts");
   LIMITATION(Crun, "of this version takes another form");
   Bind box;
-  box.set("/mounts/-",
-          R"({"type":"bind","source":"/proc","destination":"/mnt","options":["bind","idmap"],)"
-          R"("uidMappings":[{"containerID":0,"hostID":4000,"size":1}],"gidMappings":[{"containerID":0,"hostID":4000,"size":1}]})");
+  box.set(
+      "/mounts/-",
+      R"({"type":"bind","source":"/proc","destination":"/mnt","options":["bind","idmap"],)"
+      R"("uidMappings":[{"containerID":0,"hostID":4000,"size":1}],"gidMappings":[{"containerID":0,"hostID":4000,"size":1}]})");
   EXPECT_REFUSED(box.create(), "idmap");
   EXPECT_NOTHING_LEFT(box);
 }
@@ -495,7 +508,9 @@ Test(masks, read_only_paths_cannot_be_written_whatever_is_below) {
   box.set("/linux/readonlyPaths", R"(["/proc/sys","/data","/no/such/path"])");
   make_directories(box.rootfs() + "/data");
   // The control: without it the same write succeeds.
-  box.sh("echo 7 >/proc/sys/net/ipv4/ip_default_ttl && echo written || echo refused; touch /data/x 2>/dev/null || echo refused");
+  box.sh(
+      "echo 7 >/proc/sys/net/ipv4/ip_default_ttl && echo written || echo refused; touch /data/x 2>/dev/null || echo "
+      "refused");
   EXPECT_TEXT(box.run().out, "refused\nrefused\n");
   box.set("/linux/readonlyPaths", "[]");
   EXPECT_TEXT(box.run().out, "written\n");

@@ -11,7 +11,8 @@ namespace {
 struct Facts : Container {
   Facts() { testbox({"confinement"}); }
 };
-const char* const kKinds[][2] = {{"pid", "pid"}, {"network", "net"}, {"ipc", "ipc"}, {"uts", "uts"}, {"mount", "mnt"}, {"cgroup", "cgroup"}};
+const char* const kKinds[][2] = {{"pid", "pid"}, {"network", "net"}, {"ipc", "ipc"},
+                                 {"uts", "uts"}, {"mount", "mnt"},   {"cgroup", "cgroup"}};
 
 }  // namespace
 
@@ -201,7 +202,8 @@ Test(user_namespace, several_ranges_are_mapped) {
   REQUIRE(UserNamespaces);
   Container box;
   box.user_namespace();
-  box.set("/linux/uidMappings", R"([{"containerID":0,"hostID":100000,"size":1000},{"containerID":5000,"hostID":200000,"size":10}])");
+  box.set("/linux/uidMappings",
+          R"([{"containerID":0,"hostID":100000,"size":1000},{"containerID":5000,"hostID":200000,"size":10}])");
   box.sh("cat /proc/self/uid_map");
   const std::string out = box.run().out;
   EXPECT_CONTAINS(out, "200000");
@@ -289,8 +291,8 @@ Test(rootless, a_container_of_an_ordinary_user_runs_with_its_own_ids) {
   box.write_config();
   cr_expect(chown(box.root().c_str(), 1000, 1000) == 0);
   cr_expect(chown((box.bundle() + "/config.json").c_str(), 1000, 1000) == 0);
-  const Ran ran = run({.argv = {"/usr/bin/setpriv", "--reuid", "1000", "--regid", "1000", "--clear-groups", runtime_path(),
-                                "--root", box.root(), "--rootless", "true", "run", box.id()},
+  const Ran ran = run({.argv = {"/usr/bin/setpriv", "--reuid", "1000", "--regid", "1000", "--clear-groups",
+                                runtime_path(), "--root", box.root(), "--rootless", "true", "run", box.id()},
                        .environment = {"PATH=/usr/sbin:/usr/bin", "XDG_RUNTIME_DIR=" + box.root()},
                        .directory = box.bundle()});
   EXPECT_STATUS(ran, 0);
@@ -310,8 +312,8 @@ Test(rootless, a_limit_that_cannot_be_set_is_an_error) {
   box.set("/linux/resources", R"({"memory":{"limit":67108864}})");
   box.write_config();
   cr_expect(chown(box.root().c_str(), 1000, 1000) == 0);
-  const Ran ran = run({.argv = {"/usr/bin/setpriv", "--reuid", "1000", "--regid", "1000", "--clear-groups", runtime_path(),
-                                "--root", box.root(), "run", box.id()},
+  const Ran ran = run({.argv = {"/usr/bin/setpriv", "--reuid", "1000", "--regid", "1000", "--clear-groups",
+                                runtime_path(), "--root", box.root(), "run", box.id()},
                        .environment = {"PATH=/usr/sbin:/usr/bin", "XDG_RUNTIME_DIR=" + box.root()},
                        .directory = box.bundle()});
   cr_expect(ran.status != 0);

@@ -28,9 +28,10 @@ Test(user, the_callers_groups_are_dropped) {
   REQUIRE_CONTAINERS();
   Facts box;
   box.write_config();
-  const Ran ran = run({.argv = {"/usr/bin/setpriv", "--groups", "27,100", runtime_path(), "--root", box.root(), "run",
-                                box.id()},
-                       .environment = {"PATH=/usr/sbin:/usr/bin"}, .directory = box.bundle()});
+  const Ran ran =
+      run({.argv = {"/usr/bin/setpriv", "--groups", "27,100", runtime_path(), "--root", box.root(), "run", box.id()},
+           .environment = {"PATH=/usr/sbin:/usr/bin"},
+           .directory = box.bundle()});
   EXPECT_STATUS(ran, 0);
   EXPECT_FACT(ran.out, "groups", "");
 }
@@ -211,8 +212,8 @@ Test(limits, all_sixteen_names_are_known) {
   Facts box;
   std::string list;
   // Without CAP_SYS_RESOURCE a limit can only go down, so each is what it can be lowered to.
-  const char* const names[] = {"CPU", "FSIZE", "DATA", "STACK", "RSS", "NPROC", "NOFILE", "MEMLOCK", "AS", "LOCKS",
-                               "SIGPENDING", "MSGQUEUE", "RTTIME"};
+  const char* const names[] = {"CPU",     "FSIZE", "DATA",  "STACK",      "RSS",      "NPROC", "NOFILE",
+                               "MEMLOCK", "AS",    "LOCKS", "SIGPENDING", "MSGQUEUE", "RTTIME"};
   for (const char* name : names)
     list += cat(list.empty() ? "" : ",", R"({"type":"RLIMIT_)", name, R"(","soft":1000,"hard":8000})");
   for (const char* name : {"CORE", "NICE", "RTPRIO"})
@@ -220,13 +221,15 @@ Test(limits, all_sixteen_names_are_known) {
   std::string big = list;
   for (const char* name : {"DATA", "STACK", "AS", "FSIZE"}) {
     const std::string small = cat(R"({"type":"RLIMIT_)", name, R"(","soft":1000,"hard":8000})");
-    big.replace(big.find(small), small.size(), cat(R"({"type":"RLIMIT_)", name, R"(","soft":4000000000,"hard":8000000000})"));
+    big.replace(big.find(small), small.size(),
+                cat(R"({"type":"RLIMIT_)", name, R"(","soft":4000000000,"hard":8000000000})"));
   }
   box.set("/process/rlimits", cat("[", big, "]"));
   const std::string out = box.run().out;
   for (const char* name : {"cpu", "rss", "nproc", "nofile", "memlock", "locks", "sigpending", "msgqueue", "rttime"})
     EXPECT_FACT(out, cat("rlimit_", name), "1000 8000");
-  for (const char* name : {"data", "stack", "as", "fsize"}) EXPECT_FACT(out, cat("rlimit_", name), "4000000000 8000000000");
+  for (const char* name : {"data", "stack", "as", "fsize"})
+    EXPECT_FACT(out, cat("rlimit_", name), "4000000000 8000000000");
   for (const char* name : {"core", "nice", "rtprio"}) EXPECT_FACT(out, cat("rlimit_", name), "0 0");
 }
 
@@ -242,7 +245,8 @@ Test(limits, duplicates_are_refused) {
   REQUIRE_CONTAINERS();
   LIMITATION(Crun | Runc, "take the last");
   Facts box;
-  box.set("/process/rlimits", R"([{"type":"RLIMIT_NOFILE","soft":100,"hard":100},{"type":"RLIMIT_NOFILE","soft":50,"hard":50}])");
+  box.set("/process/rlimits",
+          R"([{"type":"RLIMIT_NOFILE","soft":100,"hard":100},{"type":"RLIMIT_NOFILE","soft":50,"hard":50}])");
   EXPECT_REFUSED(box.create(), "RLIMIT_NOFILE");
 }
 
@@ -279,7 +283,8 @@ Test(privileges, signals_are_neither_blocked_nor_ignored) {
   box.write_config();
   const Ran ran = run({.argv = {"/bin/sh", "-c", "trap '' HUP PIPE CHLD USR1; exec \"$@\"", "sh", runtime_path(),
                                 "--root", box.root(), "run", box.id()},
-                       .environment = {"PATH=/usr/sbin:/usr/bin"}, .directory = box.bundle()});
+                       .environment = {"PATH=/usr/sbin:/usr/bin"},
+                       .directory = box.bundle()});
   EXPECT_FACT(ran.out, "signals_blocked", "0000000000000000");
   if (is_convox()) EXPECT_FACT(ran.out, "signals_ignored", "0000000000000000");
 }
@@ -300,9 +305,10 @@ Test(oom_score, zero_is_a_value) {
   Facts box;
   box.set("/process/oomScoreAdj", "0");
   box.write_config();
-  const Ran ran = run({.argv = {"/bin/sh", "-c", "echo 300 >/proc/self/oom_score_adj; exec \"$@\"", "sh", runtime_path(),
-                                "--root", box.root(), "run", box.id()},
-                       .environment = {"PATH=/usr/sbin:/usr/bin"}, .directory = box.bundle()});
+  const Ran ran = run({.argv = {"/bin/sh", "-c", "echo 300 >/proc/self/oom_score_adj; exec \"$@\"", "sh",
+                                runtime_path(), "--root", box.root(), "run", box.id()},
+                       .environment = {"PATH=/usr/sbin:/usr/bin"},
+                       .directory = box.bundle()});
   if (ran.status == 0 && judged() != Crun) EXPECT_FACT(ran.out, "oom_score_adj", "0");
 }
 
@@ -328,13 +334,15 @@ Test(scheduler, what_does_not_belong_to_the_policy_is_refused) {
   REQUIRE_CONTAINERS();
   LIMITATION(Crun | Runc, "of these versions know no scheduler");
   Facts box;
-  for (const char* json : {R"({"nice":5})", R"({"policy":"SCHED_NOSUCH"})", R"({"policy":"SCHED_OTHER","nice":20})",
-                           R"({"policy":"SCHED_OTHER","nice":-21})", R"({"policy":"SCHED_OTHER","priority":1})",
-                           R"({"policy":"SCHED_FIFO","priority":1,"runtime":5})", R"({"policy":"SCHED_OTHER","deadline":5})",
-                           R"({"policy":"SCHED_OTHER","flags":["SCHED_FLAG_NOSUCH"]})"}) {
+  for (const char* json :
+       {R"({"nice":5})", R"({"policy":"SCHED_NOSUCH"})", R"({"policy":"SCHED_OTHER","nice":20})",
+        R"({"policy":"SCHED_OTHER","nice":-21})", R"({"policy":"SCHED_OTHER","priority":1})",
+        R"({"policy":"SCHED_FIFO","priority":1,"runtime":5})", R"({"policy":"SCHED_OTHER","deadline":5})",
+        R"({"policy":"SCHED_OTHER","flags":["SCHED_FLAG_NOSUCH"]})"}) {
     box.set("/process/scheduler", json);
     const Ran ran = box.create();
-    cr_expect(ran.status == 1 && ran.err.find("sched") != std::string::npos, "%s: %d %s", json, ran.status, ran.err.c_str());
+    cr_expect(ran.status == 1 && ran.err.find("sched") != std::string::npos, "%s: %d %s", json, ran.status,
+              ran.err.c_str());
     if (ran.status == 0) box.bare({"delete", "--force", box.id()});
   }
 }

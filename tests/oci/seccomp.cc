@@ -14,8 +14,9 @@ namespace {
 // Everything is allowed but what `rules` say.
 struct Filtered : Container {
   explicit Filtered(const std::string& rules, const std::string& more = {}) {
-    set("/linux/seccomp", cat(R"({"defaultAction":"SCMP_ACT_ALLOW","architectures":["SCMP_ARCH_X86_64","SCMP_ARCH_X86"],)",
-                              R"("syscalls":[)", rules, "]", more, "}"));
+    set("/linux/seccomp",
+        cat(R"({"defaultAction":"SCMP_ACT_ALLOW","architectures":["SCMP_ARCH_X86_64","SCMP_ARCH_X86"],)",
+            R"("syscalls":[)", rules, "]", more, "}"));
     testbox({"try-syscall", "sethostname", "acct", "vhangup"});
   }
 };
@@ -47,7 +48,8 @@ Test(seccomp, a_filter_is_in_force_with_no_new_privs_and_without) {
 
 Test(seccomp, an_error_number_is_that_of_the_rule) {
   REQUIRE_CONTAINERS();
-  Filtered box(act(R"("sethostname")", "ERRNO", R"(,"errnoRet":95)") + "," + act(R"("acct")", "ERRNO", R"(,"errnoRet":38)"));
+  Filtered box(act(R"("sethostname")", "ERRNO", R"(,"errnoRet":95)") + "," +
+               act(R"("acct")", "ERRNO", R"(,"errnoRet":38)"));
   const std::string out = box.run().out;
   EXPECT_LINE(out, "sethostname=EOPNOTSUPP");
   EXPECT_LINE(out, "acct=ENOSYS");
@@ -58,7 +60,8 @@ Test(seccomp, the_default_action_has_its_own_error_number) {
   LIMITATION(Crun | Runc, "of these versions differ");
   Container box;
   // Everything that a small static program needs, and nothing else.
-  box.set("/linux/seccomp", R"({"defaultAction":"SCMP_ACT_ERRNO","defaultErrnoRet":95,"syscalls":[{"action":"SCMP_ACT_ALLOW",
+  box.set("/linux/seccomp",
+          R"({"defaultAction":"SCMP_ACT_ERRNO","defaultErrnoRet":95,"syscalls":[{"action":"SCMP_ACT_ALLOW",
       "names":["execve","brk","arch_prctl","set_tid_address","set_robust_list","rseq","prlimit64","readlink","readlinkat","getrandom",
       "mprotect","mmap","munmap","newfstatat","fstat","write","read","exit_group","fork","clone","wait4","setsid","exit","close",
       "rt_sigprocmask","gettid","getpid","tgkill","futex","ioctl"]}]})");
@@ -113,7 +116,8 @@ Test(seccomp, unknown_flags_are_refused) {
 Test(seccomp, known_flags_are_taken) {
   REQUIRE_CONTAINERS();
   LIMITATION(Runc, "of this version knows no flags");
-  Filtered box(act(R"("sethostname")", "ERRNO"), R"(,"flags":["SECCOMP_FILTER_FLAG_LOG","SECCOMP_FILTER_FLAG_SPEC_ALLOW"])");
+  Filtered box(act(R"("sethostname")", "ERRNO"),
+               R"(,"flags":["SECCOMP_FILTER_FLAG_LOG","SECCOMP_FILTER_FLAG_SPEC_ALLOW"])");
   EXPECT_LINE(box.run().out, "sethostname=EPERM");
 }
 
@@ -125,27 +129,28 @@ Test(seccomp, every_comparison_compares_all_64_bits) {
     const char* value;
     const char* refused;
     const char* allowed;
-  } const cases[] = {{"EQ", "0x100000005", "0x100000005", "5"},
-                     {"NE", "7", "0x100000007", "7"},
-                     {"LT", "0x100000000", "0xffffffff", "0x100000000"},
-                     {"LE", "0x100000000", "0x100000000", "0x100000001"},
-                     {"GT", "0x100000000", "0x100000001", "0x100000000"},
-                     {"GE", "0x100000000", "0x100000000", "0xffffffff"}};
+  } const cases[] = {
+      {"EQ", "0x100000005", "0x100000005", "5"},           {"NE", "7", "0x100000007", "7"},
+      {"LT", "0x100000000", "0xffffffff", "0x100000000"},  {"LE", "0x100000000", "0x100000000", "0x100000001"},
+      {"GT", "0x100000000", "0x100000001", "0x100000000"}, {"GE", "0x100000000", "0x100000000", "0xffffffff"}};
   for (const auto& one : cases) {
-    Filtered box(act(R"("kcmp")", "ERRNO", cat(R"(,"errnoRet":95,"args":[{"index":0,"value":)", std::stoull(one.value, nullptr, 0),
-                                               R"(,"op":"SCMP_CMP_)", one.op, "\"}]")));
+    Filtered box(act(R"("kcmp")", "ERRNO",
+                     cat(R"(,"errnoRet":95,"args":[{"index":0,"value":)", std::stoull(one.value, nullptr, 0),
+                         R"(,"op":"SCMP_CMP_)", one.op, "\"}]")));
     box.testbox({"call", number(SYS_kcmp), one.refused});
     const Ran refused = box.run();
     cr_expect(refused.out == "EOPNOTSUPP\n", "%s: %s%s", one.op, refused.out.c_str(), refused.err.c_str());
     box.testbox({"call", number(SYS_kcmp), one.allowed});
     const Ran allowed = box.run();
-    cr_expect(allowed.out != "EOPNOTSUPP\n" && !allowed.out.empty(), "%s: %s%s", one.op, allowed.out.c_str(), allowed.err.c_str());
+    cr_expect(allowed.out != "EOPNOTSUPP\n" && !allowed.out.empty(), "%s: %s%s", one.op, allowed.out.c_str(),
+              allowed.err.c_str());
   }
 }
 
 Test(seccomp, masked_comparison_masks) {
   REQUIRE_CONTAINERS();
-  Filtered box(act(R"("kcmp")", "ERRNO", R"(,"errnoRet":95,"args":[{"index":0,"value":240,"valueTwo":32,"op":"SCMP_CMP_MASKED_EQ"}])"));
+  Filtered box(act(R"("kcmp")", "ERRNO",
+                   R"(,"errnoRet":95,"args":[{"index":0,"value":240,"valueTwo":32,"op":"SCMP_CMP_MASKED_EQ"}])"));
   box.testbox({"call", number(SYS_kcmp), "0x2f"});
   EXPECT_TEXT(box.run().out, "EOPNOTSUPP\n");
   box.testbox({"call", number(SYS_kcmp), "0x3f"});
@@ -154,7 +159,9 @@ Test(seccomp, masked_comparison_masks) {
 
 Test(seccomp, arguments_of_one_rule_must_all_match) {
   REQUIRE_CONTAINERS();
-  Filtered box(act(R"("kcmp")", "ERRNO", R"(,"errnoRet":95,"args":[{"index":0,"value":1,"op":"SCMP_CMP_EQ"},{"index":1,"value":2,"op":"SCMP_CMP_EQ"}])"));
+  Filtered box(act(
+      R"("kcmp")", "ERRNO",
+      R"(,"errnoRet":95,"args":[{"index":0,"value":1,"op":"SCMP_CMP_EQ"},{"index":1,"value":2,"op":"SCMP_CMP_EQ"}])"));
   box.testbox({"call", number(SYS_kcmp), "1", "2"});
   EXPECT_TEXT(box.run().out, "EOPNOTSUPP\n");
   box.testbox({"call", number(SYS_kcmp), "1", "3"});
@@ -164,7 +171,9 @@ Test(seccomp, arguments_of_one_rule_must_all_match) {
 Test(seccomp, the_same_argument_twice_in_a_rule_is_an_or) {
   REQUIRE_CONTAINERS();
   LIMITATION(Crun, "of this version takes the last");
-  Filtered box(act(R"("kcmp")", "ERRNO", R"(,"errnoRet":95,"args":[{"index":0,"value":1,"op":"SCMP_CMP_EQ"},{"index":0,"value":2,"op":"SCMP_CMP_EQ"}])"));
+  Filtered box(act(
+      R"("kcmp")", "ERRNO",
+      R"(,"errnoRet":95,"args":[{"index":0,"value":1,"op":"SCMP_CMP_EQ"},{"index":0,"value":2,"op":"SCMP_CMP_EQ"}])"));
   for (const char* value : {"1", "2"}) {
     box.testbox({"call", number(SYS_kcmp), value});
     EXPECT_TEXT(box.run().out, "EOPNOTSUPP\n");
@@ -192,7 +201,9 @@ Test(seccomp, calls_that_the_profile_cannot_know_are_enosys) {
   REQUIRE_CONTAINERS();
   LIMITATION(Crun, "answers EPERM");
   Container box;
-  box.set("/linux/seccomp", R"({"defaultAction":"SCMP_ACT_ERRNO","architectures":["SCMP_ARCH_X86_64"],"syscalls":[{"action":"SCMP_ACT_ALLOW",
+  box.set(
+      "/linux/seccomp",
+      R"({"defaultAction":"SCMP_ACT_ERRNO","architectures":["SCMP_ARCH_X86_64"],"syscalls":[{"action":"SCMP_ACT_ALLOW",
       "names":["execve","execveat","brk","arch_prctl","set_tid_address","set_robust_list","rseq","prlimit64","readlink","readlinkat",
       "getrandom","mprotect","mmap","munmap","newfstatat","fstat","write","read","exit_group","fork","clone","wait4","setsid","exit",
       "close","rt_sigprocmask","gettid","getpid","tgkill","futex","ioctl","fcntl","capget","capset","prctl","setresuid","setresgid",
@@ -208,8 +219,10 @@ Test(seccomp, a_listener_gets_the_descriptor_and_the_state) {
   REQUIRE_CONTAINERS();
   Container box;
   ConsoleSocket socket(box.path() + "/listener");
-  box.set("/linux/seccomp", cat(R"({"defaultAction":"SCMP_ACT_ALLOW","listenerPath":)", quoted(box.path() + "/listener"),
-                                R"(,"listenerMetadata":"some metadata","syscalls":[{"names":["sethostname"],"action":"SCMP_ACT_NOTIFY"}]})"));
+  box.set(
+      "/linux/seccomp",
+      cat(R"({"defaultAction":"SCMP_ACT_ALLOW","listenerPath":)", quoted(box.path() + "/listener"),
+          R"(,"listenerMetadata":"some metadata","syscalls":[{"names":["sethostname"],"action":"SCMP_ACT_NOTIFY"}]})"));
   box.testbox({"try-syscall", "sethostname"});
   box.write_config();
   Program run = box.start_call({"run", "--bundle", box.bundle(), box.id()});

@@ -97,7 +97,8 @@ Test(state, a_bundle_named_relative_is_shown_absolute) {
   box.write_config();
   Ran made = run({.argv = {"/bin/sh", "-c", "exec \"$@\" <in >out 2>err", "sh", runtime_path(), "--root", box.root(),
                            "create", "--bundle", "bundle", box.id()},
-                  .environment = {"PATH=/usr/sbin:/usr/bin"}, .directory = box.path()});
+                  .environment = {"PATH=/usr/sbin:/usr/bin"},
+                  .directory = box.path()});
   EXPECT_STATUS(made, 0);
   EXPECT_AT(box.state().out, "/bundle", box.bundle());
 }
@@ -165,7 +166,8 @@ Test(events, an_oom_kill_is_an_event) {
   REQUIRE(CgroupControllers);
   Container box;
   box.set("/linux/resources", R"({"memory":{"limit":33554432,"swap":33554432}})");
-  box.sh("read line </dev/mqueue/go 2>/dev/null; while ! [ -e /tmp/go ]; do sleep 0.1; done; /testbox eat 64; sleep 1000");
+  box.sh(
+      "read line </dev/mqueue/go 2>/dev/null; while ! [ -e /tmp/go ]; do sleep 0.1; done; /testbox eat 64; sleep 1000");
   box.launch();
   Program events = box.start_call({"events", "--interval", "1000s", box.id()});
   sleep_milliseconds(500L * slowness());

@@ -1,5 +1,5 @@
-// Whose are the descriptors? Standard input and outputs, consoles, preserved and passed ones, and that nobody else keeps
-// a copy.
+// Whose are the descriptors? Standard input and outputs, consoles, preserved and passed ones, and that nobody else
+// keeps a copy.
 #include <fcntl.h>
 #include <poll.h>
 #include <sys/ioctl.h>
@@ -16,11 +16,13 @@ using namespace convox::test;
 namespace {
 
 // The runtime called by a shell that opens descriptors as `redirections` says.
-Ran shell(Container& box, const std::string& redirections, const Words& words, std::vector<std::string> environment = {}) {
+Ran shell(Container& box, const std::string& redirections, const Words& words,
+          std::vector<std::string> environment = {}) {
   box.write_config();
   environment.emplace_back("PATH=/usr/sbin:/usr/bin:/sbin:/bin");
   Start how{.environment = environment, .directory = box.bundle()};
-  how.argv = {"/bin/sh", "-c", "export LISTEN_PID=$$; exec \"$@\" <../in >>../out 2>>../err " + redirections, "sh", runtime_path(), "--root",
+  how.argv = {"/bin/sh", "-c",           "export LISTEN_PID=$$; exec \"$@\" <../in >>../out 2>>../err " + redirections,
+              "sh",      runtime_path(), "--root",
               box.root()};
   how.argv.insert(how.argv.end(), words.begin(), words.end());
   return run(how);
@@ -317,8 +319,9 @@ Test(notify, start_waits_for_ready_and_passes_it_on_with_the_main_pid) {
   sockaddr_un name{.sun_family = AF_UNIX, .sun_path = {}};
   path.copy(name.sun_path, sizeof name.sun_path - 1);
   cr_assert(bind(socket, reinterpret_cast<sockaddr*>(&name), sizeof name) == 0);
-  box.sh("echo waiting; while ! [ -e /tmp/go ]; do sleep 0.1; done; "
-         "/testbox send-datagram $NOTIFY_SOCKET READY=1; exec sleep 1000");
+  box.sh(
+      "echo waiting; while ! [ -e /tmp/go ]; do sleep 0.1; done; "
+      "/testbox send-datagram $NOTIFY_SOCKET READY=1; exec sleep 1000");
   EXPECT_STATUS(box.create({}, {.environment = {"NOTIFY_SOCKET=" + path}}), 0);
   Program start = box.start_call({"start", box.id()}, {.environment = {"NOTIFY_SOCKET=" + path}});
   cr_expect(box.says("waiting"));

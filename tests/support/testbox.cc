@@ -478,8 +478,8 @@ int send_datagram(char** words) {
 int call(char** words) {
   long arguments[7] = {};
   for (int at = 0; at < 7 && words[at]; ++at) arguments[at] = static_cast<long>(strtoull(words[at], nullptr, 0));
-  const long result = syscall(arguments[0], arguments[1], arguments[2], arguments[3], arguments[4], arguments[5],
-                              arguments[6]);
+  const long result =
+      syscall(arguments[0], arguments[1], arguments[2], arguments[3], arguments[4], arguments[5], arguments[6]);
   if (result < 0) {
     printf("%s\n", strerrorname_np(errno));
   } else {
@@ -532,6 +532,14 @@ int grab_programs(char** words) {
   return 0;
 }
 
+// A B: exchanges the two for ever, to win a race against whoever looks a path up.
+int swap(char** words) {
+  printf("swapping\n");
+  fflush(stdout);
+  for (;;)
+    if (renameat2(AT_FDCWD, words[0], AT_FDCWD, words[1], RENAME_EXCHANGE) < 0) return 1;
+}
+
 struct Act {
   const char* name;
   int (*perform)(char** words);
@@ -557,7 +565,8 @@ const Act kActs[] = {{"confinement", confinement},
                      {"leave-orphan", leave_orphan},
                      {"send-datagram", send_datagram},
                      {"call", call},
-                     {"grab-programs", grab_programs}};
+                     {"grab-programs", grab_programs},
+                     {"swap", swap}};
 
 }  // namespace
 

@@ -55,11 +55,12 @@ constexpr const char* kConfig = R"({
 constexpr const char* kCapabilities =
     R"(["CAP_CHOWN","CAP_DAC_OVERRIDE","CAP_FSETID","CAP_FOWNER","CAP_MKNOD","CAP_NET_RAW","CAP_SETGID","CAP_SETUID",)"
     R"("CAP_SETFCAP","CAP_SETPCAP","CAP_NET_BIND_SERVICE","CAP_SYS_CHROOT","CAP_KILL","CAP_AUDIT_WRITE"])";
-constexpr const char* kApplets[] = {
-    "sh",  "cat",   "echo", "true",  "false",  "sleep",   "id",   "ls",     "stat",    "grep", "env",    "pwd",
-    "ps",  "mount", "kill", "mkdir", "rm",     "touch",   "ln",   "mknod",  "dd",      "head", "wc",     "readlink",
-    "tty", "stty",  "test", "chmod", "chown",  "umount",  "hostname",       "printf",  "cp",   "umask",  "dirname",
-    "tr",  "sort",  "find", "setsid", "mv",    "rmdir",   "nc",   "ulimit", "printenv", "ip",  "seq",    "cut", "date"};
+constexpr const char* kApplets[] = {"sh",    "cat",   "echo",    "true",     "false", "sleep",  "id",       "ls",
+                                    "stat",  "grep",  "env",     "pwd",      "ps",    "mount",  "kill",     "mkdir",
+                                    "rm",    "touch", "ln",      "mknod",    "dd",    "head",   "wc",       "readlink",
+                                    "tty",   "stty",  "test",    "chmod",    "chown", "umount", "hostname", "printf",
+                                    "cp",    "umask", "dirname", "tr",       "sort",  "find",   "setsid",   "mv",
+                                    "rmdir", "nc",    "ulimit",  "printenv", "ip",    "seq",    "cut",      "date"};
 
 std::string replaced(std::string text, const std::string& what, const std::string& with) {
   for (std::size_t at = 0; (at = text.find(what, at)) != std::string::npos; at += with.size())
@@ -161,9 +162,8 @@ Container::~Container() {
   write_file(path_ + "/in", "1");
   if (exists(cgroup())) {
     const int kill_file = open((cgroup() + "/cgroup.kill").c_str(), O_WRONLY | O_CLOEXEC);
-    if (kill_file >= 0 && write(kill_file, "1", 1) == 1) comes_true([this] {
-        return read_file(cgroup() + "/cgroup.events").find("populated 0") != std::string::npos;
-      });
+    if (kill_file >= 0 && write(kill_file, "1", 1) == 1)
+      comes_true([this] { return read_file(cgroup() + "/cgroup.events").find("populated 0") != std::string::npos; });
     if (kill_file >= 0) close(kill_file);
     walk(cgroup(), [](const FTSENT& entry) {
       if (entry.fts_info == FTS_DP) rmdir(entry.fts_accpath);
@@ -207,8 +207,7 @@ void Container::namespace_of(const std::string& type, const std::string& path) {
   auto& list = document["linux"]["namespaces"];
   for (auto one = list.Begin(); one != list.End();) one = (*one)["type"] == type.c_str() ? list.Erase(one) : one + 1;
   config_ = text_of(document);
-  if (!path.empty())
-    set("/linux/namespaces/-", cat(R"({"type":)", quoted(type), R"(,"path":)", quoted(path), "}"));
+  if (!path.empty()) set("/linux/namespaces/-", cat(R"({"type":)", quoted(type), R"(,"path":)", quoted(path), "}"));
 }
 
 void Container::user_namespace(unsigned first) {
@@ -363,7 +362,8 @@ Census Container::census() const {
     if (entry.fts_info == FTS_D) all.insert(cat("cgroup ", entry.fts_path));
   });
   // crun keeps caches beside its containers; what stands in /dev is every program's.
-  std::erase_if(all, [](const std::string& line) { return line.starts_with("file /.") || line.starts_with("device "); });
+  std::erase_if(all,
+                [](const std::string& line) { return line.starts_with("file /.") || line.starts_with("device "); });
   return all;
 }
 
@@ -385,7 +385,8 @@ std::string not_refused(const Ran& ran, const std::string& words) {
   const bool failed = ran.status != 0 && ran.status != kTimedOut, exact = !is_convox() || ran.status == 1;
   const bool says_so = !is_convox() || strcasestr(ran.err.c_str(), words.c_str());
   if (failed && exact && says_so) return {};
-  return cat("status ", ran.status, ", stderr: ", ran.err, says_so ? "" : "\nwithout the words: ", says_so ? "" : words);
+  return cat("status ", ran.status, ", stderr: ", ran.err,
+             says_so ? "" : "\nwithout the words: ", says_so ? "" : words);
 }
 
 ConsoleSocket::ConsoleSocket(const std::string& path) {

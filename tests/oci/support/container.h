@@ -8,8 +8,8 @@
 //     EXPECT_LINE(box.run().out, "uids=1000 1000 1000");
 //   }
 //
-// The bundle holds rootfs/ with busybox (its applets as links in /bin), /testbox and an empty proc, sys, dev, tmp, and a
-// config.json that every runtime can run without a cgroup controller: own pid, network, ipc, uts, mount and cgroup
+// The bundle holds rootfs/ with busybox (its applets as links in /bin), /testbox and an empty proc, sys, dev, tmp, and
+// a config.json that every runtime can run without a cgroup controller: own pid, network, ipc, uts, mount and cgroup
 // namespaces, the usual mounts, fourteen capabilities, no_new_privs, no resources. What a test is about, it sets.
 // Every call gets --root, --log and --log-format json. When convox-oci is judged, every call but a foreground run or
 // exec is also held to rules 1 and 2 of its contract: silence on success; one JSON object in the log and one line on
@@ -145,11 +145,11 @@ void make_link(const std::string& target, const std::string& path);
 
 }  // namespace convox::test
 
-#define EXPECT_LINE(text, line)                                                                                   \
-  do {                                                                                                            \
-    const std::string text_ = (text), line_ = (line);                                                             \
-    const bool there_ = ::convox::test::has_line(text_, line_);                                                   \
-    cr_expect(there_, "%s lacks the line\n%s\nand is\n%s", #text, line_.c_str(), text_.c_str());                  \
+#define EXPECT_LINE(text, line)                                                                  \
+  do {                                                                                           \
+    const std::string text_ = (text), line_ = (line);                                            \
+    const bool there_ = ::convox::test::has_line(text_, line_);                                  \
+    cr_expect(there_, "%s lacks the line\n%s\nand is\n%s", #text, line_.c_str(), text_.c_str()); \
   } while (false)
 #define EXPECT_FACT(text, key, value) EXPECT_TEXT(::convox::test::fact((text), (key)), (value))
 #define EXPECT_AT(json, pointer, value)                                                                          \

@@ -34,8 +34,8 @@ std::string missing_for_containers();
 
 // LIMITATION(Crun | Runc, "have no such flag"): skips when one of these is judged; the reason says which, and what it
 // cannot do.
-#define LIMITATION(runtimes, what)                                                             \
-  do {                                                                                         \
-    if (static_cast<unsigned>(::convox::test::judged()) & static_cast<unsigned>(runtimes))     \
+#define LIMITATION(runtimes, what)                                                                 \
+  do {                                                                                             \
+    if (static_cast<unsigned>(::convox::test::judged()) & static_cast<unsigned>(runtimes))         \
       cr_skip("%s: %s", ::convox::test::judged() == ::convox::test::Crun ? "crun" : "runc", what); \
   } while (false)

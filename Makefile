@@ -56,6 +56,7 @@ oci_sources     := $(filter-out cli/oci/convox_oci.cc,$(wildcard cli/oci/*.cc))
 cli_sources     := $(filter-out cli/convox.cc,$(wildcard cli/*.cc cli/app/*.cc))
 image_sources   := $(filter-out rootfs/image/convox_image.cc,$(wildcard rootfs/image/*.cc))
 support_sources := $(filter-out tests/support/testbox.cc tests/support/flood.cc,$(wildcard tests/support/*.cc))
+oci_support     := $(wildcard tests/oci/support/*.cc)
 objects = $(patsubst %.cc,$(BUILD)/%.o,$(1))
 
 .PHONY: all
@@ -79,6 +80,7 @@ $(eval $(call made_of,libcli.a,$(call objects,$(cli_sources))))
 $(eval $(call made_of,liboci.a,$(call objects,$(oci_sources))))
 $(eval $(call made_of,libimage.a,$(call objects,$(image_sources))))
 $(eval $(call made_of,libsupport.a,$(call objects,$(support_sources))))
+$(eval $(call made_of,libocisupport.a,$(call objects,$(oci_support))))
 $(BUILD)/%.a:
 	$(Q)rm -f $@ && ar rcs $@ $(filter %.o,$^)
 
@@ -151,6 +153,7 @@ $(BUILD)/manual/made: $(BUILD)/make_manual cli/manual/completion.bash cli/manual
 # --- tests -----------------------------------------------------------------------------------------------------------
 unit_tests        := $(patsubst %.cc,$(BUILD)/%,$(wildcard tests/unit/*.cc))
 integration_tests := $(patsubst %.cc,$(BUILD)/%,$(wildcard tests/integration/*.cc))
+oci_tests         := $(patsubst %.cc,$(BUILD)/%,$(wildcard tests/oci/*.cc))
 # Criterion finds its tests in an ELF section that nothing refers to: collected, all tests would be gone, and so pass.
 test_libraries    := -Wl,--no-gc-sections -lcriterion -lmnl -larchive -lisal -lz -lzstd -lcrypto -lseccomp -lcap -lyaml
 $(unit_tests): $(BUILD)/%: $(BUILD)/%.o $(libraries)
@@ -163,12 +166,15 @@ $(BUILD)/tests/unit/user_lookup $(BUILD)/tests/unit/plan_view: $(patsubst %,$(BU
 # Most tests start the built programs; a few call a library whose work only the kernel can judge.
 $(integration_tests): $(BUILD)/%: $(BUILD)/%.o $(BUILD)/libsupport.a $(BUILD)/libconvox.a
 	$(Q)$(CXX) $^ $(LDFLAGS) $(test_libraries) -o $@
+# The OCI tests call nothing of ours: they judge whatever runtime they are given.
+$(oci_tests): $(BUILD)/%: $(BUILD)/%.o $(BUILD)/libocisupport.a $(BUILD)/libsupport.a $(BUILD)/libconvox.a
+	$(Q)$(CXX) $^ $(LDFLAGS) $(test_libraries) -o $@
 $(BUILD)/tests/support/testbox.o $(BUILD)/tests/support/flood.o: test_flags := $(common) $(flags_release)
 $(BUILD)/tests/testbox $(BUILD)/tests/flood: $(BUILD)/tests/%: $(BUILD)/tests/support/%.o
 	$(Q)$(CXX) -static $^ -o $@
 
-.PHONY: programs-for-tests faults-build unit-tests test test-unit test-integration test-vm compare-unpack scale census log-flood bench bench-ps
-programs-for-tests: all faults-build $(integration_tests) $(BUILD)/tests/testbox $(BUILD)/tests/flood
+.PHONY: programs-for-tests faults-build unit-tests test test-unit test-integration test-oci test-vm compare-unpack scale census log-flood bench bench-ps
+programs-for-tests: all faults-build $(integration_tests) $(oci_tests) $(BUILD)/tests/testbox $(BUILD)/tests/flood
 faults-build:
 	+$(Q)$(submake) MODE=faults all
 
@@ -179,11 +185,13 @@ test: ## install what tests need, run all of them (in a VM what this host cannot
 	$(Q)scripts/install-deps build test
 	+$(Q)$(submake) MODE=asan unit-tests
 	+$(Q)$(submake) programs-for-tests
-	$(Q)CONVOX_UNIT_BUILD=build/asan scripts/run-tests $(BUILD) unit integration vm
+	$(Q)CONVOX_UNIT_BUILD=build/asan scripts/run-tests $(BUILD) unit integration oci vm
 test-unit: unit-tests ## tests without root and kernel; MODE=asan: with sanitisers
 	$(Q)scripts/run-tests $(BUILD) unit
 test-integration: programs-for-tests ## the built programs on this kernel, as root
 	$(Q)scripts/run-tests $(BUILD) integration
+test-oci: all $(oci_tests) $(BUILD)/tests/testbox ## the OCI conformance tests on convox-oci; RUNTIME=crun: on another runtime
+	$(Q)RUNTIME=$(RUNTIME) scripts/run-tests $(BUILD) oci
 test-vm: programs-for-tests ## the same, in a VM with every cgroup v2 controller
 	$(Q)scripts/run-tests $(BUILD) integration-in-vm
 compare-unpack: $(BUILD)/convox-image ## our unpacking of a Debian against umoci's (minutes, and the network)

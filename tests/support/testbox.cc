@@ -25,6 +25,7 @@
 #include <sys/syscall.h>
 #include <sys/sysmacros.h>
 #include <sys/types.h>
+#include <sys/un.h>
 #include <sys/utsname.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -461,6 +462,16 @@ int leave_orphan(char** words) {  // a child that outlives its parent and holds 
   return 0;
 }
 
+// To whoever waits for READY=1.  sd_notify(3)
+int notify(char** words) {
+  const char* path = getenv("NOTIFY_SOCKET");
+  sockaddr_un address{.sun_family = AF_UNIX, .sun_path = {}};
+  if (!path || !words[0] || strlen(path) >= sizeof address.sun_path) return 1;
+  strcpy(address.sun_path, path);
+  const int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+  return sendto(fd, words[0], strlen(words[0]), 0, reinterpret_cast<const sockaddr*>(&address), sizeof address) < 0;
+}
+
 struct Act {
   const char* name;
   int (*perform)(char** words);
@@ -483,7 +494,8 @@ const Act kActs[] = {{"confinement", confinement},
                      {"winsize", window_size},
                      {"is-tty", terminals},
                      {"both-outputs", both_outputs},
-                     {"leave-orphan", leave_orphan}};
+                     {"leave-orphan", leave_orphan},
+                     {"notify", notify}};
 
 }  // namespace
 

@@ -109,7 +109,7 @@ std::string configure(const std::string& path) {
                          pids ? "" : "pids_limit = 0\n",
                          "[engine]\n"
                          "cgroup_manager = \"cgroupfs\"\n"
-                         "events_logger = \"none\"\n"
+                         "events_logger = \"file\"\n"
                          "runtime = \"convox-oci\"\n"));
   // Where the home directory of Session::kUser is.
   for (const std::string& own : {Session::home(), Session::user_runtime_directory()}) {
@@ -187,19 +187,22 @@ Census engine_census() {
       census.insert(line);
   add_processes(census);
   add_tree(census, "group", "/sys/fs/cgroup", true, kDeep);
-  for (const std::string& place : {std::string("/run"), std::string("/dev/shm"), path + "/run", path + "/libpod",
-                                   path + "/tmp", Session::user_runtime_directory()})
+  for (const std::string& place : {std::string("/run"), std::string("/dev/shm"), path + "/tmp"})
     add_tree(census, "file", place, false, kDeep);
+  // (With vfs a layer with other owners is a copy, which stays.)
   for (const std::string& storage : {path + "/store", Session::home() + "/.local/share/containers/storage"})
-    for (const char* part : {"/overlay", "/vfs/dir", "/overlay-containers", "/vfs-containers"})
+    for (const char* part : {"/overlay", "/overlay-containers", "/vfs-containers"})
       add_tree(census, "file", storage + part, false, 1);
   return census;
 }
 
+// Of the run root Podman takes no more than 50 characters.
+constexpr const char *kPodmanRun = "/run/podman", *kPodmanTemporary = "/run/libpod";
+
 std::vector<std::string> podman_command() {
   const std::string path = Session::path();
-  return {"/usr/bin/podman", "--root",           path + "/store", "--runroot",   path + "/run", "--tmpdir",
-          path + "/libpod",  "--storage-driver", "overlay",       "--log-level", "error"};
+  return {"/usr/bin/podman", "--root", path + "/store", "--runroot", kPodmanRun, "--tmpdir", kPodmanTemporary,
+          "--storage-driver", "overlay", "--log-level", "error"};
 }
 
 // As the kernel will judge it: no capability, no group of root's, and an environment of its own.
@@ -224,13 +227,20 @@ std::vector<std::string> rootless_command() {
           "error"};
 }
 
+void import_and_run(const Engine& podman) {
+  const Ran imported = podman({"import", "--quiet", Session::archive(), "localhost/app"});
+  cr_assert(imported.status == 0, "podman import: %s", imported.err.c_str());
+  const Ran first = podman({"run", "--rm", "app", "true"});
+  cr_assert(first.status == 0, "podman run: %s", first.err.c_str());
+}
+
 }  // namespace
 
 std::string Session::path() { return variable(kDirectory); }
 std::string Session::tree() { return path() + "/tree"; }
 std::string Session::archive() { return path() + "/image.tar"; }
 std::string Session::home() { return path() + "/user/home"; }
-std::string Session::user_runtime_directory() { return path() + "/user/run"; }
+std::string Session::user_runtime_directory() { return convox::cat("/run/user/", kUser); }
 std::string Session::missing() { return variable(kMissing); }
 std::string Session::trouble() { return variable(kTrouble); }
 
@@ -302,28 +312,21 @@ std::string Engine::leftovers() const {
   return left;
 }
 
-// The first one in a program imports the image and runs it once: what an engine makes at its first use (directories,
-// locks, parent groups) is meant to stay.
 Podman::Podman() : Engine(podman_command()) {
-  if (exists(Session::path() + "/store/ready")) return;
-  const Ran imported = (*this)({"import", "--quiet", Session::archive(), "localhost/app"});
-  cr_assert(imported.status == 0, "podman import: %s", imported.err.c_str());
-  const Ran first = (*this)({"run", "--rm", "app", "true"});
-  cr_assert(first.status == 0, "podman run: %s", first.err.c_str());
-  write_file(Session::path() + "/store/ready", "");
-  (void)leftovers();
-  *this = Podman();
+  if (first_use("podman", import_and_run)) *this = Podman();
+}
+RootlessPodman::RootlessPodman() : Engine(rootless_command()) {
+  if (first_use("rootless-podman", import_and_run)) *this = RootlessPodman();
 }
 
-RootlessPodman::RootlessPodman() : Engine(rootless_command()) {
-  if (exists(Session::path() + "/user/ready")) return;
-  const Ran imported = (*this)({"import", "--quiet", Session::archive(), "localhost/app"});
-  cr_assert(imported.status == 0, "podman import: %s", imported.err.c_str());
-  const Ran first = (*this)({"run", "--rm", "app", "true"});
-  cr_assert(first.status == 0, "podman run: %s", first.err.c_str());
-  write_file(Session::path() + "/user/ready", "");
-  (void)leftovers();
-  *this = RootlessPodman();
+// What an engine makes at its first use (directories, locks, parent groups) is meant to stay.
+bool Engine::first_use(const std::string& name, void (*use)(const Engine& engine)) const {
+  const std::string used = convox::cat(Session::path(), "/covers/used-", name);
+  if (exists(used)) return false;
+  use(*this);
+  write_file(used, "");
+  comes_true([&] { return difference(before_, engine_census()).find("process") == std::string::npos; });
+  return true;
 }
 
 std::string trimmed(std::string text) {

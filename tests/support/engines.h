@@ -74,9 +74,11 @@ class Engine {
   [[nodiscard]] std::string leftovers() const;
 
  protected:
-  std::vector<std::string> command_;
+  // Calls `use` if no test of this session has yet. True: it did, and what is there now is where this test begins.
+  bool first_use(const std::string& name, void (*use)(const Engine& engine)) const;
 
  private:
+  std::vector<std::string> command_;
   Census before_;
 };
 

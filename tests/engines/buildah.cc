@@ -43,10 +43,12 @@ class Buildah : public Engine {
       container = make_container(*this);
     }
   }
-  [[nodiscard]] Program start_run(const std::vector<std::string>& flags, const std::vector<std::string>& command, Start how = {}) const {
+  [[nodiscard]] Program start_run(const std::vector<std::string>& flags, const std::vector<std::string>& command,
+                                  Start how = {}) const {
     return start(run_words(container, flags, command), std::move(how));
   }
-  [[nodiscard]] Ran run(const std::vector<std::string>& flags, const std::vector<std::string>& command, Start how = {}) const {
+  [[nodiscard]] Ran run(const std::vector<std::string>& flags, const std::vector<std::string>& command,
+                        Start how = {}) const {
     return start_run(flags, command, std::move(how)).wait();
   }
   void remove() const { EXPECT_STATUS((*this)({"rm", container}), 0); }
@@ -74,8 +76,10 @@ Test(buildah, run_gives_the_user_the_directory_and_the_environment) {
   REQUIRE_ENGINE(kNeeds);
   const Buildah buildah;
   EXPECT_STATUS(buildah({"config", "--env", "GREETING=hello", "--workingdir", "/tmp", buildah.container}), 0);
-  EXPECT_TEXT(buildah.run({"--user", "app", "--hostname", "named"}, {"sh", "-c", "echo $GREETING $PWD $(id -u) $(hostname)"}).out,
-              "hello /tmp 1000 named\n");
+  EXPECT_TEXT(
+      buildah.run({"--user", "app", "--hostname", "named"}, {"sh", "-c", "echo $GREETING $PWD $(id -u) $(hostname)"})
+          .out,
+      "hello /tmp 1000 named\n");
   EXPECT_TEXT(buildah.run({"--cap-drop", "all"}, {"grep", "CapEff", "/proc/self/status"}).out,
               "CapEff:\t0000000000000000\n");
   buildah.remove();
@@ -85,7 +89,8 @@ Test(buildah, run_gives_the_user_the_directory_and_the_environment) {
 Test(buildah, run_with_a_terminal_has_one) {
   REQUIRE_ENGINE(kNeeds);
   const Buildah buildah;
-  Program shell = buildah.start_run({"--tty"}, {"sh", "-c", "testbox is-tty; read x; echo \"<$x>\"; exit 4"}, {.terminal = true});
+  Program shell =
+      buildah.start_run({"--tty"}, {"sh", "-c", "testbox is-tty; read x; echo \"<$x>\"; exit 4"}, {.terminal = true});
   cr_expect(shell.expect("controlling=yes"));
   shell.type("word\n");
   cr_expect(shell.expect("<word>"));
@@ -115,10 +120,12 @@ Test(buildah, a_containerfile_is_built) {
   REQUIRE_ENGINE(kNeeds);
   const Buildah buildah;
   const std::string context = Session::path() + "/tmp/context";
-  write_file(context + "/Containerfile", "FROM scratch\nADD image.tar /\nRUN echo built >/app/built && test -z \"$HOSTS_OWN\"\n");
+  write_file(context + "/Containerfile",
+             "FROM scratch\nADD image.tar /\nRUN echo built >/app/built && test -z \"$HOSTS_OWN\"\n");
   const Ran linked = start_beside_engines({"/bin/cp", Session::archive(), context + "/image.tar"}).wait();
   EXPECT_STATUS(linked, 0);
-  const Ran built = buildah({"build", "--quiet", "--network", "none", "--layers=false", "--isolation", "oci", "--runtime", Session::runtime(), "--tag", "built", context},
+  const Ran built = buildah({"build", "--quiet", "--network", "none", "--layers=false", "--isolation", "oci",
+                             "--runtime", Session::runtime(), "--tag", "built", context},
                             {.environment = {"HOSTS_OWN=x"}});
   EXPECT_STATUS(built, 0);
   EXPECT_STATUS(buildah({"rmi", "built"}), 0);

@@ -83,8 +83,8 @@ std::string cover_the_machine(const std::string& path) {
     write_file(cover, convox::cat(read_file(file), line, "\n"));
     trouble += mount_at(cover.c_str(), file, nullptr, MS_BIND, nullptr);
   };
-  with_line("/etc/passwd", convox::cat("convox-engines:x:", Session::kUser, ":", Session::kUser, "::", Session::home(),
-                                       ":/bin/sh"));
+  with_line("/etc/passwd",
+            convox::cat("convox-engines:x:", Session::kUser, ":", Session::kUser, "::", Session::home(), ":/bin/sh"));
   with_line("/etc/group", convox::cat("convox-engines:x:", Session::kUser, ":"));
   for (const char* file : {"/etc/subuid", "/etc/subgid"})
     with_line(file, "convox-engines:2000000000:65536\ncontainers:2100000000:1048576");
@@ -145,13 +145,15 @@ std::vector<std::string> names_in(const std::string& directory) {
   return names;
 }
 
-void add_tree(Census& census, const char* kind, const std::string& path, bool directories_only, int depth) {
+// What is mounted below `path` is not walked: it is in the census as a mount.
+void add_tree(Census& census, const char* kind, const std::string& path, bool directories_only, int depth,
+              dev_t device = 0) {
   struct stat st {};
   if (lstat(path.c_str(), &st) < 0 || (directories_only && !S_ISDIR(st.st_mode))) return;
   census.insert(convox::cat(kind, " ", path));
-  if (!S_ISDIR(st.st_mode) || depth == 0) return;
+  if (!S_ISDIR(st.st_mode) || depth == 0 || (device && st.st_dev != device)) return;
   for (const std::string& name : names_in(path))
-    add_tree(census, kind, convox::cat(path, "/", name), directories_only, depth - 1);
+    add_tree(census, kind, convox::cat(path, "/", name), directories_only, depth - 1, st.st_dev);
 }
 
 // Everything in these private namespaces but ourselves and what we descend from.
@@ -201,8 +203,8 @@ constexpr const char *kPodmanRun = "/run/podman", *kPodmanTemporary = "/run/libp
 
 std::vector<std::string> podman_command() {
   const std::string path = Session::path();
-  return {"/usr/bin/podman", "--root", path + "/store", "--runroot", kPodmanRun, "--tmpdir", kPodmanTemporary,
-          "--storage-driver", "overlay", "--log-level", "error"};
+  return {"/usr/bin/podman", "--root",           path + "/store", "--runroot",   kPodmanRun, "--tmpdir",
+          kPodmanTemporary,  "--storage-driver", "overlay",       "--log-level", "error"};
 }
 
 // As the kernel will judge it: no capability, no group of root's, and an environment of its own.

@@ -52,13 +52,13 @@ class Session {
 };
 
 // First in a test. What the machine lacks is named; a session that could not be made fails every test.
-#define REQUIRE_ENGINE(needs)                                                              \
-  do {                                                                                     \
-    const std::string lacks_ = ::convox::test::Session::missing();                         \
-    if (!lacks_.empty()) cr_skip("needs %s", lacks_.c_str());                              \
-    const std::string trouble_ = ::convox::test::Session::trouble();                       \
+#define REQUIRE_ENGINE(needs)                                                               \
+  do {                                                                                      \
+    const std::string lacks_ = ::convox::test::Session::missing();                          \
+    if (!lacks_.empty()) cr_skip("needs %s", lacks_.c_str());                               \
+    const std::string trouble_ = ::convox::test::Session::trouble();                        \
     if (!trouble_.empty()) cr_fatal("the session could not be made: %s", trouble_.c_str()); \
-    REQUIRE(needs);                                                                        \
+    REQUIRE(needs);                                                                         \
   } while (false)
 
 // One engine in one test: its command line, and what it left.
@@ -88,7 +88,8 @@ class Podman : public Engine {
   Podman();
 };
 
-// The same as Session::kUser, with the `vfs` driver: it needs neither /dev/fuse nor a kernel with unprivileged overlays.
+// The same as Session::kUser, with the `vfs` driver: it needs neither /dev/fuse nor a kernel with unprivileged
+// overlays.
 class RootlessPodman : public Engine {
  public:
   RootlessPodman();

@@ -154,6 +154,7 @@ $(BUILD)/manual/made: $(BUILD)/make_manual cli/manual/completion.bash cli/manual
 unit_tests        := $(patsubst %.cc,$(BUILD)/%,$(wildcard tests/unit/*.cc))
 integration_tests := $(patsubst %.cc,$(BUILD)/%,$(wildcard tests/integration/*.cc))
 oci_tests         := $(patsubst %.cc,$(BUILD)/%,$(wildcard tests/oci/*.cc))
+engine_tests      := $(patsubst %.cc,$(BUILD)/%,$(wildcard tests/engines/*.cc))
 # Criterion finds its tests in an ELF section that nothing refers to: collected, all tests would be gone, and so pass.
 test_libraries    := -Wl,--no-gc-sections -lcriterion -lmnl -larchive -lisal -lz -lzstd -lcrypto -lseccomp -lcap -lyaml
 $(unit_tests): $(BUILD)/%: $(BUILD)/%.o $(libraries)
@@ -164,7 +165,7 @@ $(BUILD)/hosted/%.o: %.cc $(stamp)
 	$(Q)$(CXX) $(host_flags) -c $< -o $@
 $(BUILD)/tests/unit/user_lookup $(BUILD)/tests/unit/plan_view: $(patsubst %,$(BUILD)/hosted/runtime/stage/%.o,user_lookup plan_view)
 # Most tests start the built programs; a few call a library whose work only the kernel can judge.
-$(integration_tests): $(BUILD)/%: $(BUILD)/%.o $(BUILD)/libsupport.a $(BUILD)/libconvox.a
+$(integration_tests) $(engine_tests): $(BUILD)/%: $(BUILD)/%.o $(BUILD)/libsupport.a $(BUILD)/libconvox.a
 	$(Q)$(CXX) $^ $(LDFLAGS) $(test_libraries) -o $@
 # The OCI tests call nothing of ours: they judge whatever runtime they are given.
 $(oci_tests): $(BUILD)/%: $(BUILD)/%.o $(BUILD)/libocisupport.a $(BUILD)/libsupport.a $(BUILD)/libconvox.a
@@ -173,8 +174,8 @@ $(BUILD)/tests/support/testbox.o $(BUILD)/tests/support/flood.o: test_flags := $
 $(BUILD)/tests/testbox $(BUILD)/tests/flood: $(BUILD)/tests/%: $(BUILD)/tests/support/%.o
 	$(Q)$(CXX) -static $^ -o $@
 
-.PHONY: programs-for-tests faults-build unit-tests test test-unit test-integration test-oci test-vm compare-unpack scale census log-flood bench bench-ps
-programs-for-tests: all faults-build $(integration_tests) $(oci_tests) $(BUILD)/tests/testbox $(BUILD)/tests/flood
+.PHONY: programs-for-tests faults-build unit-tests test test-unit test-integration test-oci test-engines test-vm compare-unpack scale census log-flood bench bench-ps
+programs-for-tests: all faults-build $(integration_tests) $(oci_tests) $(engine_tests) $(BUILD)/tests/testbox $(BUILD)/tests/flood
 faults-build:
 	+$(Q)$(submake) MODE=faults all
 
@@ -185,13 +186,15 @@ test: ## install what tests need, run all of them (in a VM what this host cannot
 	$(Q)scripts/install-deps build test
 	+$(Q)$(submake) MODE=asan unit-tests
 	+$(Q)$(submake) programs-for-tests
-	$(Q)CONVOX_UNIT_BUILD=build/asan scripts/run-tests $(BUILD) unit integration oci vm
+	$(Q)CONVOX_UNIT_BUILD=build/asan scripts/run-tests $(BUILD) unit integration oci engines vm
 test-unit: unit-tests ## tests without root and kernel; MODE=asan: with sanitisers
 	$(Q)scripts/run-tests $(BUILD) unit
 test-integration: programs-for-tests ## the built programs on this kernel, as root
 	$(Q)scripts/run-tests $(BUILD) integration
 test-oci: all $(oci_tests) $(BUILD)/tests/testbox ## the OCI conformance tests on convox-oci; RUNTIME=crun: on another runtime
 	$(Q)RUNTIME=$(RUNTIME) scripts/run-tests $(BUILD) oci
+test-engines: all $(engine_tests) $(BUILD)/tests/testbox ## Podman, containerd and buildah over convox-oci, or over RUNTIME=PATH
+	$(Q)scripts/run-tests $(BUILD) engines
 test-vm: programs-for-tests ## the same, in a VM with every cgroup v2 controller
 	$(Q)scripts/run-tests $(BUILD) integration-in-vm
 compare-unpack: $(BUILD)/convox-image ## our unpacking of a Debian against umoci's (minutes, and the network)

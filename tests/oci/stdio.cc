@@ -321,7 +321,7 @@ Test(notify, start_waits_for_ready_and_passes_it_on_with_the_main_pid) {
   cr_assert(bind(socket, reinterpret_cast<sockaddr*>(&name), sizeof name) == 0);
   box.sh(
       "echo waiting; while ! [ -e /tmp/go ]; do sleep 0.1; done; "
-      "/testbox send-datagram $NOTIFY_SOCKET READY=1; exec sleep 1000");
+      "/testbox notify READY=1; exec sleep 1000");
   EXPECT_STATUS(box.create({}, {.environment = {"NOTIFY_SOCKET=" + path}}), 0);
   Program start = box.start_call({"start", box.id()}, {.environment = {"NOTIFY_SOCKET=" + path}});
   cr_expect(box.says("waiting"));

@@ -462,18 +462,6 @@ int leave_orphan(char** words) {  // a child that outlives its parent and holds 
   return 0;
 }
 
-// PATH TEXT: what sd_notify(3) does.
-int send_datagram(char** words) {
-  sockaddr_un name{.sun_family = AF_UNIX, .sun_path = {}};
-  strncpy(name.sun_path, words[0], sizeof name.sun_path - 1);
-  const int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-  if (sendto(fd, words[1], strlen(words[1]), 0, reinterpret_cast<sockaddr*>(&name), sizeof name) < 0) {
-    printf("%s\n", strerrorname_np(errno));
-    return 1;
-  }
-  return 0;
-}
-
 // NUMBER ARGUMENT...: one system call with these numbers as arguments; prints its result, or the error's name.
 int call(char** words) {
   long arguments[7] = {};
@@ -540,6 +528,16 @@ int swap(char** words) {
     if (renameat2(AT_FDCWD, words[0], AT_FDCWD, words[1], RENAME_EXCHANGE) < 0) return 1;
 }
 
+// To whoever waits for READY=1.  sd_notify(3)
+int notify(char** words) {
+  const char* path = getenv("NOTIFY_SOCKET");
+  sockaddr_un address{.sun_family = AF_UNIX, .sun_path = {}};
+  if (!path || !words[0] || strlen(path) >= sizeof address.sun_path) return 1;
+  strcpy(address.sun_path, path);
+  const int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+  return sendto(fd, words[0], strlen(words[0]), 0, reinterpret_cast<const sockaddr*>(&address), sizeof address) < 0;
+}
+
 struct Act {
   const char* name;
   int (*perform)(char** words);
@@ -566,7 +564,8 @@ const Act kActs[] = {{"confinement", confinement},
                      {"send-datagram", send_datagram},
                      {"call", call},
                      {"grab-programs", grab_programs},
-                     {"swap", swap}};
+                     {"swap", swap},
+                     {"notify", notify}};
 
 }  // namespace
 

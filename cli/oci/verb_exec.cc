@@ -141,6 +141,7 @@ Result<Started> start(const Globals& globals, const Words& words, int signals) {
   wishes.detached = words.has("detach");
   wishes.preserved = TRY(preserved_of(words));
   wishes.cgroup = TRY(group_of(words));
+  wishes.modules = modules_for(process, {});
   const auto setgroups = fs::read_once(AT_FDCWD, cat("/proc/", state.pid, "/setgroups"));
   wishes.setgroups_denied = setgroups && setgroups->starts_with("deny");
 

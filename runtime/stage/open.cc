@@ -141,11 +141,12 @@ UniqueFd open_inside(const Stage& stage, const char* path, int flags, bool plain
 }
 
 UniqueFd open_proc(const Stage& stage, const char* path, int flags, Errno* error) noexcept {
+  flags |= O_CLOEXEC | (flags & O_PATH ? 0 : O_NONBLOCK);
   open_how how{};
-  how.flags = static_cast<unsigned>(flags | O_CLOEXEC | O_NONBLOCK);
+  how.flags = static_cast<unsigned>(flags);
   how.resolve = RESOLVE_BENEATH | RESOLVE_NO_XDEV | RESOLVE_NO_MAGICLINKS;
   long fd = sys::openat2(stage.proc, path, &how, sizeof how);
-  if (fd == -ENOSYS) fd = sys::openat(stage.proc, path, flags | O_CLOEXEC | O_NONBLOCK);
+  if (fd == -ENOSYS) fd = sys::openat(stage.proc, path, flags);
   *error = Errno(fd);
   UniqueFd file(fd);
   struct statx ours {

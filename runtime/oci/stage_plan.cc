@@ -79,7 +79,10 @@ class Common {
 
   // All that takes rights which the next lines give up.
   void shape_process(const Process& process) {
-    for (const SetLimit& limit : process.rlimits) plan_.then(limit);
+    for (SetLimit limit : process.rlimits) {
+      limit.exact = true;
+      plan_.then(limit);
+    }
     if (process.scheduler) {
       const Scheduler& s = *process.scheduler;
       plan_.then(SetScheduler{s.policy, s.nice, s.priority, s.flags, s.runtime, s.deadline, s.period});
@@ -154,7 +157,8 @@ class Creating : Common {
     for (const Placed& placed : mounts_.mounts) attach(placed);
     for (const Device& device : mounts_.nodes) make_node(device);
     if (mounts_.links)
-      for (const auto& [target, name] : runtime::kUsualLinks) plan_.then(MakeLink{text(cat("/dev/", name)), text(target)});
+      for (const auto& [target, name] : runtime::kUsualLinks)
+        plan_.then(MakeLink{text(cat("/dev/", name)), text(target)});
     take_user(process_, wishes_.setgroups_denied || denies_setgroups());
     // The mounts are there and the host's are, too: what the specification promises these hooks.
     const Hooks& hooks = config_.hooks;
@@ -342,7 +346,8 @@ Result<std::string> bit_mask(std::string_view list) {
     std::string_view range = cut(list, ',');
     const std::string_view from = cut(range, '-');
     const auto first = number(from), last = range.empty() ? first : number(range);
-    if (!first || !last || *first > *last || *last >= kMost) return invalid(cat("\"", from, "\" is no list of numbers"));
+    if (!first || !last || *first > *last || *last >= kMost)
+      return invalid(cat("\"", from, "\" is no list of numbers"));
     const std::size_t size = (*last / 64 + 1) * 8;
     if (mask.size() < size) mask.resize(size);
     for (std::uint64_t n = *first; n <= *last; ++n)

@@ -166,13 +166,18 @@ Errno check_proc(int proc) noexcept {
   return Errno(static_cast<unsigned long>(fs.f_type) == PROC_SUPER_MAGIC && st.stx_ino == kRootInode ? 0 : -EXDEV);
 }
 
+void use_proc(Stage& stage, UniqueFd proc) noexcept {
+  const UniqueFd before(stage.proc);
+  stage.proc = proc.release();
+}
+
 Errno have_proc(Stage& stage) noexcept {
   if (stage.proc >= 0) return {};
   const long opened = sys::openat(AT_FDCWD, "/proc", O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
   if (opened < 0) return Errno(opened);
   UniqueFd proc(opened);
   if (const Errno error = check_proc(proc.get()); error) return error;
-  stage.proc = proc.release();
+  use_proc(stage, std::move(proc));
   return {};
 }
 

@@ -227,7 +227,7 @@ class Inside {
       if (report.kind == Report::kFailed) {
         cr_assert(report.step >= 1 && report.step <= plan.steps().size());
         cr_expect(report.deed == plan.steps()[report.step - 1].index());
-        return runtime::explain_failure(plan, report.step - 1, Errno(-report.error), report.detail, false).text;
+        return runtime::explain_failure(plan.steps()[report.step - 1], plan, Errno(-report.error), report.detail).text;
       }
     return "";
   }
@@ -669,6 +669,26 @@ Test(stage_steps, a_mount_becomes_read_only_at_last_and_only_one_of_the_plans) {
       EXPECT_CONTAINS(box.failure(outcome), "EINVAL");
     }
   }
+}
+
+// Also what is mounted below it, and no flag but that one changes.
+Test(stage_steps, a_path_becomes_read_only_with_all_below_it_and_one_that_is_missing_is_passed_over) {
+  REQUIRE(kNeeds);
+  Inside box;
+  box.begin(1);
+  box.plan.then(MountNew{box.text("tmpfs"), box.text("/mnt/below"), box.plan.list({}), MOUNT_ATTR_NODEV});
+  box.plan.then(PivotRoot{});
+  for (const char* path : {"/mnt", "/missing", "/etc/passwd/missing"}) box.plan.then(ReadOnly{box.text(path)});
+  box.become();
+  box.end("grep ' /mnt' /proc/self/mountinfo | busybox cut -d' ' -f5,6; echo >/mnt/a; echo >/mnt/below/b");
+  const Outcome outcome = box.run();
+  EXPECT_TEXT(box.failure(outcome), "");
+  EXPECT_CONTAINS(outcome.out, "/mnt ro,");
+  EXPECT_CONTAINS(outcome.out, "/mnt/below rw,nodev");  // what was there, and over it
+  EXPECT_CONTAINS(outcome.out, "/mnt/below ro,nodev");
+  EXPECT_CONTAINS(outcome.out, "can't create /mnt/a: Read-only file system");
+  EXPECT_CONTAINS(outcome.out, "can't create /mnt/below/b: Read-only file system");
+  cr_expect(outcome.out.find("noexec") == std::string::npos);
 }
 
 Test(stage_steps, a_propagation_is_set_and_refused_where_none_was_asked_for) {

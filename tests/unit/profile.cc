@@ -553,7 +553,8 @@ Test(profile, the_kernel_takes_the_program_and_answers_the_same) {
                               reinterpret_cast<sock_filter*>(const_cast<char*>(program.data()))};
       if (sys::prctl(PR_SET_NO_NEW_PRIVS, 1) < 0) sys::exit_group(100);
       if (sys::seccomp(SECCOMP_SET_MODE_FILTER, profile.load_flags(), &filter) < 0) sys::exit_group(101);
-      sys::exit_group(act());
+      const int result = act();
+      for (;;) sys::raw(__NR_exit_group, result);  // before a function that does not return asan makes calls of its own
     }
     int end = 0;
     cr_assert(child > 0 && child == ::waitpid(child, &end, 0));

@@ -241,14 +241,15 @@ install: all ## to PREFIX (/usr/local), below DESTDIR
 	install -D -m 644 docs/convox.yml.5 $(installed)/share/man/man5/convox.yml.5
 	install -D -m 644 $(BUILD)/manual/convox.bash $(installed)/share/bash-completion/completions/convox
 	install -D -m 644 $(BUILD)/manual/_convox $(installed)/share/zsh/site-functions/_convox
+	install -d $(installed)/share/convox && rm -rf $(installed)/share/convox/engines && cp -r packaging $(installed)/share/convox/engines
 	install -d $(installed)/share/doc/convox
-	install -m 644 $(wildcard README.md ARCHITECTURE.md CHANGELOG.md LICENSE) $(installed)/share/doc/convox
+	install -m 644 $(wildcard README.md ARCHITECTURE.md CHANGELOG.md LICENSE docs/engines.md) $(installed)/share/doc/convox
 uninstall: ## removes what install put there
 	rm -f $(installed)/bin/convox $(installed)/bin/convox-oci
 	rm -f $(installed)/libexec/convox/convox-image $(installed)/libexec/convox/convox-net
 	rm -f $(installed)/share/man/man1/convox.1 $(installed)/share/man/man1/convox-*.1 $(installed)/share/man/man5/convox.yml.5
 	rm -f $(installed)/share/bash-completion/completions/convox $(installed)/share/zsh/site-functions/_convox
-	rm -rf $(installed)/share/doc/convox
+	rm -rf $(installed)/share/doc/convox $(installed)/share/convox
 	rmdir --ignore-fail-on-non-empty $(installed)/libexec/convox
 clean: ## removes build/
 	rm -rf build

@@ -251,10 +251,16 @@ Test(containerd, tasks_are_paused_resumed_and_signalled) {
 Test(containerd, limits_are_set) {
   REQUIRE_ENGINE(kNeeds | CgroupControllers);
   const Ctr ctr;
-  const Ran ran = ctr(Ctr::run_words("one", {"--rm", "--memory-limit", "67108864", "--cpus", "0.5"},
-                                     {"sh", "-c", "cd /sys/fs/cgroup; cat memory.max cpu.max cpu.weight"}, true));
-  EXPECT_STATUS(ran, 0);
-  EXPECT_TEXT(ran.out, "67108864\n50000 100000\n39\n");  // of 1024 shares  crun(1), "cgroup v2"
+  EXPECT_STATUS(
+      ctr(Ctr::run_words("one", {"--detach", "--memory-limit", "67108864", "--cpus", "0.5"}, {"sleep", "1000"}, true)),
+      0);
+  // ctr mounts no cgroups in the container.
+  const std::string group = "/sys/fs/cgroup/default/one/";
+  EXPECT_TEXT(read_file(group + "memory.max"), "67108864\n");
+  EXPECT_TEXT(read_file(group + "cpu.max"), "50000 100000\n");
+  EXPECT_TEXT(read_file(group + "cpu.weight"), "39\n");  // of 1024 shares: from 2..262144 to 1..10000
+  EXPECT_CONTAINS(ctr({"tasks", "metrics", "one"}).out, "67108864");
+  ctr.remove("one");
   EXPECT_NOTHING_LEFT(ctr);
 }
 

@@ -457,7 +457,8 @@ Test(podman, memory_beyond_the_limit_ends_with_137) {
   REQUIRE_ENGINE(kControllers);
   const Podman podman;
   EXPECT_STATUS(podman({"run", "--name", "eater", "--memory", "32m", "app", "testbox", "eat", "200"}), 137);
-  EXPECT_TEXT(inspect(podman, "eater", ".State.ExitCode}} {{.State.OOMKilled"), "137 true");
+  // Not .State.OOMKilled: conmon learns of it by inotify, and the end of the container may overtake that.
+  EXPECT_TEXT(inspect(podman, "eater", ".State.ExitCode"), "137");
   EXPECT_STATUS(podman({"rm", "eater"}), 0);
   EXPECT_TEXT(
       says(podman,

@@ -55,12 +55,13 @@ library_sources := $(wildcard runtime/base/*.cc runtime/*.cc runtime/oci/*.cc ru
 oci_sources     := $(filter-out cli/oci/convox_oci.cc,$(wildcard cli/oci/*.cc))
 cli_sources     := $(filter-out cli/convox.cc,$(wildcard cli/*.cc cli/app/*.cc))
 image_sources   := $(filter-out rootfs/image/convox_image.cc,$(wildcard rootfs/image/*.cc))
+systemd_sources := $(filter-out runtime/systemd/convox_systemd.cc,$(wildcard runtime/systemd/*.cc))
 support_sources := $(filter-out tests/support/testbox.cc tests/support/flood.cc,$(wildcard tests/support/*.cc))
 oci_support     := $(wildcard tests/oci/support/*.cc)
 objects = $(patsubst %.cc,$(BUILD)/%.o,$(1))
 
 .PHONY: all
-all: $(BUILD)/convox $(BUILD)/convox-oci $(BUILD)/convox-image $(BUILD)/convox-net $(BUILD)/manual/made ## build the programs (default)
+all: $(BUILD)/convox $(BUILD)/convox-oci $(BUILD)/convox-image $(BUILD)/convox-net $(BUILD)/convox-systemd $(BUILD)/manual/made ## build the programs (default)
 
 $(BUILD)/%.o: %.cc $(stamp)
 	@mkdir -p $(@D)
@@ -74,11 +75,12 @@ define made_of
 $(eval $(call remember,$(1).list,$(2)))
 $(BUILD)/$(1): $(2) $(BUILD)/$(1).list
 endef
-libraries := $(BUILD)/liboci.a $(BUILD)/libcli.a $(BUILD)/libimage.a $(BUILD)/libconvox.a
+libraries := $(BUILD)/liboci.a $(BUILD)/libcli.a $(BUILD)/libimage.a $(BUILD)/libsystemd.a $(BUILD)/libconvox.a
 $(eval $(call made_of,libconvox.a,$(call objects,$(library_sources))))
 $(eval $(call made_of,libcli.a,$(call objects,$(cli_sources))))
 $(eval $(call made_of,liboci.a,$(call objects,$(oci_sources))))
 $(eval $(call made_of,libimage.a,$(call objects,$(image_sources))))
+$(eval $(call made_of,libsystemd.a,$(call objects,$(systemd_sources))))
 $(eval $(call made_of,libsupport.a,$(call objects,$(support_sources))))
 $(eval $(call made_of,libocisupport.a,$(call objects,$(oci_support))))
 $(BUILD)/%.a:
@@ -139,6 +141,9 @@ $(BUILD)/convox-image: $(BUILD)/rootfs/image/convox_image.o $(BUILD)/libimage.a 
 # rtnetlink, for the few containers that get a link of the host.
 $(BUILD)/convox-net: $(call objects,$(wildcard runtime/net/*.cc) runtime/base/fs.cc runtime/base/result.cc)
 	$(Q)$(CXX) $^ $(LDFLAGS) -lmnl -o $@
+# Asks systemd for scopes; only with the systemd driver.
+$(BUILD)/convox-systemd: $(BUILD)/runtime/systemd/convox_systemd.o $(BUILD)/libsystemd.a $(BUILD)/libconvox.a
+	$(Q)$(CXX) $^ $(LDFLAGS) -lsystemd -o $@
 
 # --- manual pages and completions, from the table of commands --------------------------------------------------------
 $(eval $(call made_of,make_manual,$(call objects,$(wildcard cli/manual/*.cc)) $(BUILD)/libcli.a $(BUILD)/libconvox.a))
@@ -236,6 +241,7 @@ install: all ## to PREFIX (/usr/local), below DESTDIR
 	install -D -m 755 $(BUILD)/convox-oci $(installed)/bin/convox-oci
 	install -D -m 755 $(BUILD)/convox-image $(installed)/libexec/convox/convox-image
 	install -D -m 755 $(BUILD)/convox-net $(installed)/libexec/convox/convox-net
+	install -D -m 755 $(BUILD)/convox-systemd $(installed)/libexec/convox/convox-systemd
 	install -d $(installed)/share/man/man1
 	install -m 644 $(BUILD)/manual/man1/*.1 $(installed)/share/man/man1
 	install -D -m 644 docs/convox.yml.5 $(installed)/share/man/man5/convox.yml.5
@@ -246,7 +252,7 @@ install: all ## to PREFIX (/usr/local), below DESTDIR
 	install -m 644 $(wildcard README.md ARCHITECTURE.md CHANGELOG.md LICENSE docs/engines.md) $(installed)/share/doc/convox
 uninstall: ## removes what install put there
 	rm -f $(installed)/bin/convox $(installed)/bin/convox-oci
-	rm -f $(installed)/libexec/convox/convox-image $(installed)/libexec/convox/convox-net
+	rm -f $(addprefix $(installed)/libexec/convox/convox-,image net systemd)
 	rm -f $(installed)/share/man/man1/convox.1 $(installed)/share/man/man1/convox-*.1 $(installed)/share/man/man5/convox.yml.5
 	rm -f $(installed)/share/bash-completion/completions/convox $(installed)/share/zsh/site-functions/_convox
 	rm -rf $(installed)/share/doc/convox $(installed)/share/convox

@@ -158,7 +158,7 @@ Result<Cgroup> Cgroup::create(const Hierarchy& hierarchy, std::string_view path,
   const bool exists = wanted.may_exist && made == -EEXIST;
   if (!exists) TRY(check(made, "mkdir", leaf), doing);
   Cgroup group = TRY(opened(std::move(parent), std::string(path), leaf, !exists));
-  if (exists) TRY(group.check_empty(), doing);
+  if (exists && !wanted.may_be_occupied) TRY(group.check_empty(), doing);
   return group;
 }
 

@@ -38,6 +38,7 @@ struct Wanted {
   std::vector<std::string> needed = {};  // controllers, by name, without which it is not made
   std::vector<std::string> useful = {};  // and those that it gets where the groups above have them
   bool may_exist = false;                // a group that is there already is taken, if nobody is in it
+  bool may_be_occupied = false;          // or even then: a scope has processes from its beginning
 };
 // The controllers that count what a group uses.
 std::vector<std::string> counting();

@@ -121,11 +121,13 @@ Result<int> update(const Globals& globals, const Words& words) {
   const auto files = TRY(cgroups::settings(resources, by_bfq));
   TRY(cgroups::check_usage(group, resources));
   const bool contained = !runtime::in_initial_user_namespace();
+  std::vector<cgroups::DeviceRule> devices;
+  if (!resources.devices.empty()) devices = cgroups::with_default_devices(resources.devices);
   // systemd first: it writes the files that it knows, and later again what it was told.
-  if (state.driver == CgroupDriver::kSystemd) TRY(update_scope(state.scope, ::geteuid() != 0 || contained, resources));
+  if (state.driver == CgroupDriver::kSystemd)
+    TRY(update_scope(state.scope, ::geteuid() != 0 || contained, files, devices));
   TRY(group.write(files, hierarchy));
-  if (!resources.devices.empty())
-    TRY(cgroups::filter_devices(group, cgroups::with_default_devices(resources.devices), contained));
+  if (!devices.empty()) TRY(cgroups::filter_devices(group, devices, contained));
   TRY(write_schemata(state, words));
   return 0;
 }

@@ -97,37 +97,67 @@ Result<> listen(int output, int errors, int pidfd, long deadline, Finished& fini
 
 }  // namespace
 
-Result<Finished> run_program(const Program& program) {
+Result<Running> start_program(const Program& program, bool with_input) {
   // Asked here, so that a program that is missing is this process's error and not a dead child's status.
   TRY(check(sys::faccessat2(AT_FDCWD, program.path.c_str(), X_OK, AT_EACCESS), "execute", program.path));
-  const UniqueFd null = TRY(fs::open("/dev/null", O_RDWR));
-  Pipe output = TRY(make_pipe()), errors = TRY(make_pipe());
+  Pipe input, output = TRY(make_pipe()), errors = TRY(make_pipe());
+  if (with_input)
+    input = TRY(make_pipe());
+  else
+    input.reading = TRY(fs::open("/dev/null", O_RDWR));
   for (const Pipe* pipe : {&output, &errors})
     TRY(check(sys::fcntl(pipe->reading.get(), F_SETFL, O_NONBLOCK), "fcntl", "a pipe"));
   const auto argv = pointers(program.arguments), envp = pointers(program.environment);
-  const int stdio[] = {null.get(), output.writing.get(), errors.writing.get()};
+  const int stdio[] = {input.reading.get(), output.writing.get(), errors.writing.get()};
   const int parent = static_cast<int>(sys::getpid());
 
   int pidfd = -1;
   const long child = sys::fork(&pidfd);
   if (child < 0) return os_error("clone", program.path, Errno(child));
   if (child == 0) become(program.path.c_str(), argv.data(), envp.data(), stdio, parent);
-  const UniqueFd process(pidfd);
-  output.writing.reset();
-  errors.writing.reset();
+  return Running{static_cast<int>(child), UniqueFd(pidfd), std::move(input.writing), std::move(output.reading),
+                 std::move(errors.reading)};
+}
 
+Result<std::optional<std::string>> read_line(const Running& running, int seconds) {
+  const long deadline = milliseconds() + seconds * 1000L;
+  for (std::string line;;) {
+    char byte = 0;  // what comes behind the line is somebody else's to read
+    const long got = sys::read(running.output.get(), &byte, 1);
+    if (got == 0) return std::optional<std::string>();
+    if (got == 1 && byte == '\n') return std::optional(std::move(line));
+    if (got == 1) line += byte;
+    if (line.size() > kMostSaid) return invalid("a line without an end");
+    if (got == 1 || got == -EINTR) continue;
+    if (got != -EAGAIN) TRY(check(got, "read", "a pipe"));
+    const long left = deadline - milliseconds();
+    if (left <= 0) return Error{Error::Kind::kSystem, ETIMEDOUT, "took too long", {}};
+    timespec timeout{left / 1000, left % 1000 * 1'000'000};
+    pollfd wait{running.output.get(), POLLIN, 0};
+    const long ready = sys::ppoll(&wait, 1, &timeout);
+    if (ready != -EINTR) TRY(check(ready, "ppoll", "a pipe"));
+  }
+}
+
+Result<Finished> finish_program(Running running, const Program& program) {
+  running.input.reset();
   Finished finished;
-  Result<> heard =
-      listen(output.reading.get(), errors.reading.get(), pidfd, milliseconds() + program.seconds * 1000L, finished);
-  if (!heard) sys::pidfd_send_signal(pidfd, SIGKILL);
+  Result<> heard = listen(running.output.get(), running.errors.get(), running.process.get(),
+                          milliseconds() + program.seconds * 1000L, finished);
+  if (!heard) sys::pidfd_send_signal(running.process.get(), SIGKILL);
   siginfo_t end{};
   long waited = 0;
-  do waited = sys::waitid(P_PIDFD, pidfd, &end, WEXITED | __WALL);
+  do waited = sys::waitid(P_PIDFD, running.process.get(), &end, WEXITED | __WALL);
   while (waited == -EINTR);
   if (!heard) return std::move(heard).error().under(cat("running ", program.path));
   TRY(check(waited, "waitid", program.path));
   finished.status = end.si_code == CLD_EXITED ? end.si_status : 128 + end.si_status;
   return finished;
+}
+
+Result<Finished> run_program(const Program& program) {
+  Running running = TRY(start_program(program, false));
+  return finish_program(std::move(running), program);
 }
 
 std::string helper_path(std::string_view name) {

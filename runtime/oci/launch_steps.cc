@@ -64,7 +64,7 @@ Result<> run_on(int pid, const std::string& processors) {
 Result<> Launch::perform(const WriteState&) { return around_.states->write(*around_.claim, state_); }
 
 Result<> Launch::perform(const MakeCgroup& step) {
-  if (step.driver == CgroupDriver::kSystemd) return invalid("there is no program convox-systemd beside this one");
+  if (step.driver == CgroupDriver::kSystemd) return make_scope(step);
   auto made = cgroups::Cgroup::create(around_.hierarchy, step.path,
                                       {.needed = step.controllers, .useful = cgroups::counting(), .may_exist = true});
   if (!made && step.may_lack && is_forbidden(made.error())) {
@@ -74,6 +74,28 @@ Result<> Launch::perform(const MakeCgroup& step) {
   cgroup_ = TRY(std::move(made));
   state_.cgroup = step.path;
   state_.made_cgroup = true;
+  return cgroup_->write(step.settings, around_.hierarchy);
+}
+
+// The record names the scope once it is ours: until then, if we die, its helper dies too, and a scope with nobody in it
+// ends by itself. A scope of that name that was there before is somebody else's, and no record of ours may name it.
+// The files are written as well: systemd has no properties for some, and rounds others.
+Result<> Launch::make_scope(const MakeCgroup& step) {
+  const bool contained = !runtime::in_initial_user_namespace();
+  scope_ = TRY(start_scope({.path = step.path,
+                            .id = plan_.wishes.id,
+                            .settings = step.settings,
+                            .devices = cgroups::with_default_devices(plan_.config.resources.devices),
+                            .annotations = plan_.config.annotations,
+                            .user = ::geteuid() != 0 || contained},
+                           around_.hierarchy));
+  state_.scope = scope_->unit();
+  state_.cgroup = scope_->group();
+  state_.made_cgroup = true;
+  TRY(around_.states->write(*around_.claim, state_));
+  cgroup_ = TRY(cgroups::Cgroup::create(
+      around_.hierarchy, state_.cgroup,
+      {.needed = step.controllers, .useful = cgroups::counting(), .may_exist = true, .may_be_occupied = true}));
   return cgroup_->write(step.settings, around_.hierarchy);
 }
 
@@ -140,7 +162,8 @@ Result<> Launch::perform(const CloneInto& step) {
 
 Result<> Launch::open_user_namespace() {
   const UniqueFd process = TRY(process_directory(child_.pid()));
-  user_namespace_ = UniqueFd(TRY(check(sys::openat(process.get(), "ns/user", O_RDONLY | O_CLOEXEC), "open", "ns/user")));
+  user_namespace_ =
+      UniqueFd(TRY(check(sys::openat(process.get(), "ns/user", O_RDONLY | O_CLOEXEC), "open", "ns/user")));
   root_uid_ = TRY(root_of_map(process.get(), "uid_map"));
   root_gid_ = TRY(root_of_map(process.get(), "gid_map"));
   return ok();
@@ -164,6 +187,7 @@ Result<> Launch::perform(const SetAffinity& step) { return run_on(child_.pid(), 
 
 Result<> Launch::perform(const LimitMemory& step) {
   if (!cgroup_) return ok();
+  TRY(end_scope_helper({step.setting}));
   return cgroup_->write(step.setting, around_.hierarchy);
 }
 
@@ -181,7 +205,16 @@ Result<> Launch::perform(const JoinResctrl& step) {
 
 Result<> Launch::perform(const MoveNetDevices&) { return invalid("linux.netDevices is not supported yet"); }
 
+// The child is in the scope and has memory of its own, so nobody need stand in for it.
+Result<> Launch::end_scope_helper(const std::vector<cgroups::FileValue>& rest) {
+  if (!scope_) return ok();
+  Result<> done = scope_->finish(rest);
+  scope_.reset();
+  return done;
+}
+
 Result<> Launch::perform(const StateCreated&) {
+  TRY(end_scope_helper({}));
   state_.pid = child_.pid();
   state_.start_time = TRY(start_time_of(state_.pid));
   state_.started = !plan_.wishes.gate;

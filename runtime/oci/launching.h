@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "runtime/oci/launch.h"
+#include "runtime/oci/systemd.h"
 
 namespace convox::oci {
 
@@ -64,6 +65,8 @@ class Launch {
   Result<> perform(const OpenNode&);
 
   Result<std::vector<runtime::Joined>> open_joined(const std::vector<Namespace>& namespaces);
+  Result<> make_scope(const MakeCgroup& step);
+  Result<> end_scope_helper(const std::vector<cgroups::FileValue>& rest);
   Result<> open_user_namespace();
   Result<> learn_root();
   Result<> settle_console();
@@ -76,13 +79,14 @@ class Launch {
   Surroundings around_;
   State& state_;
   std::optional<cgroups::Cgroup> cgroup_;
+  std::optional<Scope> scope_;  // while its helper stands in for the child
   UniqueFd gate_;
-  std::vector<UniqueFd> joined_;            // namespaces
-  UniqueFd user_namespace_;                 // the container's, if it has one of its own
+  std::vector<UniqueFd> joined_;               // namespaces
+  UniqueFd user_namespace_;                    // the container's, if it has one of its own
   std::uint32_t root_uid_ = 0, root_gid_ = 0;  // its root, as we see it
-  std::map<std::string, UniqueFd> mapped_;  // user namespaces for idmaps, by their maps
-  std::vector<UniqueFd> slots_;             // what HandOver sends, by slot
-  UniqueFd create_output_;                  // what hooks inside said
+  std::map<std::string, UniqueFd> mapped_;     // user namespaces for idmaps, by their maps
+  std::vector<UniqueFd> slots_;                // what HandOver sends, by slot
+  UniqueFd create_output_;                     // what hooks inside said
   runtime::StageChild child_;
 };
 

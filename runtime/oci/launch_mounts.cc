@@ -126,7 +126,7 @@ Result<> Launch::perform(const CopyUp& step) {
     TRY(check(sys::newfstatat(covered->get(), "", &is, AT_EMPTY_PATH), "stat", mount.destination));
     const runtime::Source source = TRY(runtime::find_source(from, cat(mount.destination, "/."), true));
     const runtime::Target target = TRY(runtime::find_target(to, "/", source));
-    TRY(runtime::copy_tree(from, source, to, target, mount.destination, {.archive = true, .go_on = {}}), "tmpcopyup");
+    TRY(runtime::copy_tree(from, source, to, target, mount.destination, {.archive = true, .go_on = [] { return ok(); }}), "tmpcopyup");
     TRY(check(sys::fchownat(tree.get(), "", is.st_uid, is.st_gid, AT_EMPTY_PATH), "chown", mount.destination));
     TRY(check(sys::fchmodat(tree.get(), ".", is.st_mode & 07777), "chmod", mount.destination));
   }

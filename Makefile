@@ -56,10 +56,11 @@ oci_sources     := $(filter-out cli/oci/convox_oci.cc,$(wildcard cli/oci/*.cc))
 cli_sources     := $(filter-out cli/convox.cc,$(wildcard cli/*.cc cli/app/*.cc))
 image_sources   := $(filter-out rootfs/image/convox_image.cc,$(wildcard rootfs/image/*.cc))
 support_sources := $(filter-out tests/support/testbox.cc tests/support/flood.cc,$(wildcard tests/support/*.cc))
+oci_support     := $(wildcard tests/oci/support/*.cc)
 objects = $(patsubst %.cc,$(BUILD)/%.o,$(1))
 
 .PHONY: all
-all: $(BUILD)/convox $(BUILD)/convox-oci $(BUILD)/convox-image $(BUILD)/manual/made ## build the programs (default)
+all: $(BUILD)/convox $(BUILD)/convox-oci $(BUILD)/convox-image $(BUILD)/convox-net $(BUILD)/manual/made ## build the programs (default)
 
 $(BUILD)/%.o: %.cc $(stamp)
 	@mkdir -p $(@D)
@@ -79,6 +80,7 @@ $(eval $(call made_of,libcli.a,$(call objects,$(cli_sources))))
 $(eval $(call made_of,liboci.a,$(call objects,$(oci_sources))))
 $(eval $(call made_of,libimage.a,$(call objects,$(image_sources))))
 $(eval $(call made_of,libsupport.a,$(call objects,$(support_sources))))
+$(eval $(call made_of,libocisupport.a,$(call objects,$(oci_support))))
 $(BUILD)/%.a:
 	$(Q)rm -f $@ && ar rcs $@ $(filter %.o,$^)
 
@@ -121,8 +123,8 @@ $(BUILD)/runtime/stage_image.o: $(BUILD)/stage.elf
 $(BUILD)/runtime/keeper_image.o: $(BUILD)/keeper.elf
 
 # --- the programs -----------------------------------------------------------------------------------------------------
-$(BUILD)/cli/app/importer.o: $(BUILD)/prefix
-$(BUILD)/cli/app/importer.o: host_flags += -DCONVOX_LIBEXEC='"$(PREFIX)/libexec/convox"'
+$(BUILD)/runtime/base/process.o: $(BUILD)/prefix
+$(BUILD)/runtime/base/process.o: host_flags += -DCONVOX_LIBEXEC='"$(PREFIX)/libexec/convox"'
 
 $(BUILD)/cli/oci/version.o: $(BUILD)/commit
 $(BUILD)/cli/oci/version.o: host_flags += -DCONVOX_COMMIT='"$(COMMIT)"'
@@ -134,6 +136,9 @@ $(BUILD)/convox-oci: $(BUILD)/cli/oci/convox_oci.o $(BUILD)/liboci.a $(BUILD)/li
 	$(Q)$(CXX) $(static) $^ $(LDFLAGS) -lseccomp -lcap -o $@
 $(BUILD)/convox-image: $(BUILD)/rootfs/image/convox_image.o $(BUILD)/libimage.a $(BUILD)/libconvox.a
 	$(Q)$(CXX) $^ $(LDFLAGS) -larchive -lisal -lz -lzstd -lcrypto -lseccomp -lcap -o $@
+# rtnetlink, for the few containers that get a link of the host.
+$(BUILD)/convox-net: $(call objects,$(wildcard runtime/net/*.cc) runtime/base/fs.cc runtime/base/result.cc)
+	$(Q)$(CXX) $^ $(LDFLAGS) -lmnl -o $@
 
 # --- manual pages and completions, from the table of commands --------------------------------------------------------
 $(eval $(call made_of,make_manual,$(call objects,$(wildcard cli/manual/*.cc)) $(BUILD)/libcli.a $(BUILD)/libconvox.a))
@@ -148,6 +153,7 @@ $(BUILD)/manual/made: $(BUILD)/make_manual cli/manual/completion.bash cli/manual
 # --- tests -----------------------------------------------------------------------------------------------------------
 unit_tests        := $(patsubst %.cc,$(BUILD)/%,$(wildcard tests/unit/*.cc))
 integration_tests := $(patsubst %.cc,$(BUILD)/%,$(wildcard tests/integration/*.cc))
+oci_tests         := $(patsubst %.cc,$(BUILD)/%,$(wildcard tests/oci/*.cc))
 # Criterion finds its tests in an ELF section that nothing refers to: collected, all tests would be gone, and so pass.
 test_libraries    := -Wl,--no-gc-sections -lcriterion -lmnl -larchive -lisal -lz -lzstd -lcrypto -lseccomp -lcap -lyaml
 $(unit_tests): $(BUILD)/%: $(BUILD)/%.o $(libraries)
@@ -160,12 +166,15 @@ $(BUILD)/tests/unit/user_lookup $(BUILD)/tests/unit/plan_view: $(patsubst %,$(BU
 # Most tests start the built programs; a few call a library whose work only the kernel can judge.
 $(integration_tests): $(BUILD)/%: $(BUILD)/%.o $(BUILD)/libsupport.a $(BUILD)/libconvox.a
 	$(Q)$(CXX) $^ $(LDFLAGS) $(test_libraries) -o $@
+# The OCI tests call nothing of ours: they judge whatever runtime they are given.
+$(oci_tests): $(BUILD)/%: $(BUILD)/%.o $(BUILD)/libocisupport.a $(BUILD)/libsupport.a $(BUILD)/libconvox.a
+	$(Q)$(CXX) $^ $(LDFLAGS) $(test_libraries) -o $@
 $(BUILD)/tests/support/testbox.o $(BUILD)/tests/support/flood.o: test_flags := $(common) $(flags_release)
 $(BUILD)/tests/testbox $(BUILD)/tests/flood: $(BUILD)/tests/%: $(BUILD)/tests/support/%.o
 	$(Q)$(CXX) -static $^ -o $@
 
-.PHONY: programs-for-tests faults-build unit-tests test test-unit test-integration test-vm compare-unpack scale census log-flood bench bench-ps
-programs-for-tests: all faults-build $(integration_tests) $(BUILD)/tests/testbox $(BUILD)/tests/flood
+.PHONY: programs-for-tests faults-build unit-tests test test-unit test-integration test-oci test-vm compare-unpack scale census log-flood bench bench-ps
+programs-for-tests: all faults-build $(integration_tests) $(oci_tests) $(BUILD)/tests/testbox $(BUILD)/tests/flood
 faults-build:
 	+$(Q)$(submake) MODE=faults all
 
@@ -176,11 +185,13 @@ test: ## install what tests need, run all of them (in a VM what this host cannot
 	$(Q)scripts/install-deps build test
 	+$(Q)$(submake) MODE=asan unit-tests
 	+$(Q)$(submake) programs-for-tests
-	$(Q)CONVOX_UNIT_BUILD=build/asan scripts/run-tests $(BUILD) unit integration vm
+	$(Q)CONVOX_UNIT_BUILD=build/asan scripts/run-tests $(BUILD) unit integration oci vm
 test-unit: unit-tests ## tests without root and kernel; MODE=asan: with sanitisers
 	$(Q)scripts/run-tests $(BUILD) unit
 test-integration: programs-for-tests ## the built programs on this kernel, as root
 	$(Q)scripts/run-tests $(BUILD) integration
+test-oci: all $(oci_tests) $(BUILD)/tests/testbox ## the OCI conformance tests on convox-oci; RUNTIME=crun: on another runtime
+	$(Q)RUNTIME=$(RUNTIME) scripts/run-tests $(BUILD) oci
 test-vm: programs-for-tests ## the same, in a VM with every cgroup v2 controller
 	$(Q)scripts/run-tests $(BUILD) integration-in-vm
 compare-unpack: $(BUILD)/convox-image ## our unpacking of a Debian against umoci's (minutes, and the network)
@@ -193,8 +204,9 @@ log-flood: all $(BUILD)/tests/flood ## 100 million lines through rotation and 20
 	$(Q)scripts/log-flood $(BUILD)
 bench: ## measure beside podman, crun, runc, bwrap and the bare kernel work
 	$(Q)scripts/install-deps build bench
-	+$(Q)$(submake) all $(addprefix $(BUILD)/tests/bench/,interleave bare bare_exec empty many memlock)
+	+$(Q)$(submake) all $(addprefix $(BUILD)/tests/bench/,interleave bare bare_exec empty many memlock sequence) $(BUILD)/tests/testbox
 	$(Q)scripts/bench $(BUILD)
+	$(Q)scripts/bench-oci $(BUILD)
 	$(Q)scripts/bench-podman $(BUILD)
 
 $(BUILD)/tests/bench/%: $(BUILD)/tests/bench/%.o
@@ -220,6 +232,7 @@ install: all ## to PREFIX (/usr/local), below DESTDIR
 	install -D -m 755 $(BUILD)/convox $(installed)/bin/convox
 	install -D -m 755 $(BUILD)/convox-oci $(installed)/bin/convox-oci
 	install -D -m 755 $(BUILD)/convox-image $(installed)/libexec/convox/convox-image
+	install -D -m 755 $(BUILD)/convox-net $(installed)/libexec/convox/convox-net
 	install -d $(installed)/share/man/man1
 	install -m 644 $(BUILD)/manual/man1/*.1 $(installed)/share/man/man1
 	install -D -m 644 docs/convox.yml.5 $(installed)/share/man/man5/convox.yml.5
@@ -228,7 +241,8 @@ install: all ## to PREFIX (/usr/local), below DESTDIR
 	install -d $(installed)/share/doc/convox
 	install -m 644 $(wildcard README.md ARCHITECTURE.md CHANGELOG.md LICENSE) $(installed)/share/doc/convox
 uninstall: ## removes what install put there
-	rm -f $(installed)/bin/convox $(installed)/bin/convox-oci $(installed)/libexec/convox/convox-image
+	rm -f $(installed)/bin/convox $(installed)/bin/convox-oci
+	rm -f $(installed)/libexec/convox/convox-image $(installed)/libexec/convox/convox-net
 	rm -f $(installed)/share/man/man1/convox.1 $(installed)/share/man/man1/convox-*.1 $(installed)/share/man/man5/convox.yml.5
 	rm -f $(installed)/share/bash-completion/completions/convox $(installed)/share/zsh/site-functions/_convox
 	rm -rf $(installed)/share/doc/convox

@@ -1,37 +1,16 @@
 #include "cli/app/importer.h"
 
-#include <fcntl.h>
-#include <unistd.h>
-
 #include <algorithm>
 
 #include "rootfs/image_record.h"
 #include "runtime/base/json.h"
 #include "runtime/base/process.h"
 
-#ifndef CONVOX_LIBEXEC
-#define CONVOX_LIBEXEC "/usr/local/libexec/convox"
-#endif
-
 namespace convox::app {
 namespace {
 
 constexpr const char* kProgram = "convox-image";
 constexpr int kLongestImport = 3600;  // seconds, as Convox gives a build
-
-// Beside the running program in the build tree, else where `make install` puts helpers. In this order, because a build
-// tree must not use the helper of an older convox that is installed; and whoever can write beside convox could replace
-// convox itself.
-std::string helper() {
-  char self[4096];
-  const long size = sys::readlinkat(AT_FDCWD, "/proc/self/exe", self, sizeof self);
-  if (size > 0 && static_cast<std::size_t>(size) < sizeof self) {
-    const std::string_view path(self, static_cast<std::size_t>(size));
-    std::string beside = cat(path.substr(0, path.rfind('/') + 1), kProgram);
-    if (sys::faccessat2(AT_FDCWD, beside.c_str(), X_OK, AT_EACCESS) == 0) return beside;
-  }
-  return cat(CONVOX_LIBEXEC, "/", kProgram);
-}
 
 std::vector<std::string> lines(std::string_view text) {
   std::vector<std::string> found;
@@ -48,7 +27,7 @@ std::vector<std::string> lines(std::string_view text) {
 Result<ImportedImage> import_image(const std::string& root, const std::string& base, std::string_view reference) {
   const std::string doing = cat("importing ", reference);
   const Program program{
-      .path = helper(),
+      .path = helper_path(kProgram),
       .arguments = {kProgram, "import", "--root", root, "--base", base, std::string(reference)},
       .environment = {"LC_ALL=C.UTF-8", "PATH=/usr/sbin:/usr/bin:/sbin:/bin"},
       .seconds = kLongestImport,

@@ -155,7 +155,8 @@ class Creating : Common {
     for (const Placed& placed : mounts_.mounts) attach(placed);
     for (const Device& device : mounts_.nodes) make_node(device);
     if (mounts_.links)
-      for (const auto& [target, name] : runtime::kUsualLinks) plan_.then(MakeLink{text(cat("/dev/", name)), text(target)});
+      for (const auto& [target, name] : runtime::kUsualLinks)
+        plan_.then(MakeLink{text(cat("/dev/", name)), text(target)});
     take_user(process_, wishes_.setgroups_denied || denies_setgroups());
     // The mounts are there and the host's are, too: what the specification promises these hooks.
     const Hooks& hooks = config_.hooks;
@@ -352,7 +353,8 @@ Result<std::string> bit_mask(std::string_view list) {
     std::string_view range = cut(list, ',');
     const std::string_view from = cut(range, '-');
     const auto first = number(from), last = range.empty() ? first : number(range);
-    if (!first || !last || *first > *last || *last >= kMost) return invalid(cat("\"", from, "\" is no list of numbers"));
+    if (!first || !last || *first > *last || *last >= kMost)
+      return invalid(cat("\"", from, "\" is no list of numbers"));
     const std::size_t size = (*last / 64 + 1) * 8;
     if (mask.size() < size) mask.resize(size);
     for (std::uint64_t n = *first; n <= *last; ++n)

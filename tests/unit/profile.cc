@@ -444,6 +444,8 @@ Test(profile, what_notify_cannot_do_is_refused) {
   cr_assert(profile.load_flags() == SECCOMP_FILTER_FLAG_LOG, "without a listener nobody is waited for");
   profile.default_action = SECCOMP_RET_USER_NOTIF;
   cr_assert(refused(profile), "as the default");
+  profile = {.default_action = kAllow, .listener_metadata = "for nobody"};
+  cr_assert(refused(profile), "metadata without a listener");
 }
 
 Test(profile, an_argument_that_no_call_has_is_refused) {

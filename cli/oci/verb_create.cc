@@ -140,7 +140,8 @@ class Making {
     const UniqueFd trace = TRY(open_trace());
     state_.boot = TRY(runtime::read_boot_id());
     TRY(states_.write_config(claim_, bundle.text));
-    const Plan plan = TRY(plan_create(bundle.config, std::move(wishes), host, filter));
+    Plan plan = TRY(plan_create(bundle.config, std::move(wishes), host, filter));
+    plan.stage.traced = static_cast<bool>(trace);
     return create(plan, states_, claim_, hierarchy_, outlets, state_, signals, trace_to(trace, plan));
   }
 

@@ -148,7 +148,8 @@ Result<Started> start(const Globals& globals, const Words& words, int signals) {
   const runtime::Host host = TRY(runtime::read_host());
   const std::string filter = TRY(filter_of(config, claimed.known.states));
   const UniqueFd trace = TRY(open_trace());
-  const Plan plan = TRY(plan_exec(config, std::move(process), std::move(wishes), state.namespaces, host, filter));
+  Plan plan = TRY(plan_exec(config, std::move(process), std::move(wishes), state.namespaces, host, filter));
+  plan.stage.traced = static_cast<bool>(trace);
   return exec(plan, state, *target, host.cgroups, outlets, signals, trace_to(trace, plan));
 }
 

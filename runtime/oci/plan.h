@@ -40,7 +40,6 @@ struct Wishes {
   std::string notify_socket;    // of the host, from NOTIFY_SOCKET; empty: none
   CgroupDriver driver = CgroupDriver::kCgroupfs;
   bool rootless = false;   // missing rights over cgroups are no error where no limit was asked for
-  std::string own_cgroup;  // of this process, below the hierarchy's root
   bool setgroups_denied = false;  // in our own user namespace: /proc/self/setgroups
   bool weights_by_bfq = false;    // groups have io.bfq.weight
   SecurityModules modules;        // if a label is asked for

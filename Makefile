@@ -26,9 +26,10 @@ hardened := -fstack-protector-strong -fstack-clash-protection -fcf-protection -f
 common   := -std=c++20 -I. -MMD -MP $(warnings) $(hardened) -ffunction-sections -fdata-sections \
             -DCONVOX_VERSION='"$(VERSION)"'
 # asan: at -O1 -g it would take five times as long to compile; vptr needs the type information that -fno-rtti leaves out.
-flags_release  := -O2 -D_FORTIFY_SOURCE=3 -D_GLIBCXX_ASSERTIONS
+# Small starts fast: what a start costs is pages, not instructions. What reads gigabytes is compiled for speed, below.
+flags_release  := -Os -D_FORTIFY_SOURCE=3 -D_GLIBCXX_ASSERTIONS
 flags_debug    := -O0 -g -D_GLIBCXX_ASSERTIONS
-flags_faults   := -O2 -D_GLIBCXX_ASSERTIONS -DCONVOX_FAULTS
+flags_faults   := -Os -D_GLIBCXX_ASSERTIONS -DCONVOX_FAULTS
 flags_asan     := -O0 -g1 -D_GLIBCXX_ASSERTIONS -fsanitize=address,undefined -fno-sanitize=vptr -fno-sanitize-recover=all
 flags_coverage := -O0 -g --coverage
 host_flags := $(common) -fno-exceptions -fno-rtti $(flags_$(MODE))
@@ -57,10 +58,11 @@ cli_sources     := $(filter-out cli/convox.cc,$(wildcard cli/*.cc cli/app/*.cc))
 image_sources   := $(filter-out rootfs/image/convox_image.cc,$(wildcard rootfs/image/*.cc))
 systemd_sources := $(filter-out runtime/systemd/convox_systemd.cc,$(wildcard runtime/systemd/*.cc))
 support_sources := $(filter-out tests/support/testbox.cc tests/support/flood.cc,$(wildcard tests/support/*.cc))
+oci_support     := $(wildcard tests/oci/support/*.cc)
 objects = $(patsubst %.cc,$(BUILD)/%.o,$(1))
 
 .PHONY: all
-all: $(BUILD)/convox $(BUILD)/convox-oci $(BUILD)/convox-image $(BUILD)/convox-systemd $(BUILD)/manual/made ## build the programs (default)
+all: $(BUILD)/convox $(BUILD)/convox-oci $(BUILD)/convox-image $(BUILD)/convox-net $(BUILD)/convox-systemd $(BUILD)/manual/made ## build the programs (default)
 
 $(BUILD)/%.o: %.cc $(stamp)
 	@mkdir -p $(@D)
@@ -68,6 +70,10 @@ $(BUILD)/%.o: %.cc $(stamp)
 $(BUILD)/tests/%.o: tests/%.cc $(stamp)
 	@mkdir -p $(@D)
 	$(Q)$(CXX) $(test_flags) -c $< -o $@
+
+ifneq ($(filter release faults,$(MODE)),)
+$(call objects,$(wildcard runtime/log_*.cc runtime/copy_*.cc rootfs/image/*.cc)): host_flags += -O2
+endif
 
 # What is made of a folder is made anew when a source goes, not only when one changes.
 define made_of
@@ -81,6 +87,7 @@ $(eval $(call made_of,liboci.a,$(call objects,$(oci_sources))))
 $(eval $(call made_of,libimage.a,$(call objects,$(image_sources))))
 $(eval $(call made_of,libsystemd.a,$(call objects,$(systemd_sources))))
 $(eval $(call made_of,libsupport.a,$(call objects,$(support_sources))))
+$(eval $(call made_of,libocisupport.a,$(call objects,$(oci_support))))
 $(BUILD)/%.a:
 	$(Q)rm -f $@ && ar rcs $@ $(filter %.o,$^)
 
@@ -123,8 +130,8 @@ $(BUILD)/runtime/stage_image.o: $(BUILD)/stage.elf
 $(BUILD)/runtime/keeper_image.o: $(BUILD)/keeper.elf
 
 # --- the programs -----------------------------------------------------------------------------------------------------
-$(BUILD)/runtime/helper.o: $(BUILD)/prefix
-$(BUILD)/runtime/helper.o: host_flags += -DCONVOX_LIBEXEC='"$(PREFIX)/libexec/convox"'
+$(BUILD)/runtime/base/process.o: $(BUILD)/prefix
+$(BUILD)/runtime/base/process.o: host_flags += -DCONVOX_LIBEXEC='"$(PREFIX)/libexec/convox"'
 
 $(BUILD)/cli/oci/version.o: $(BUILD)/commit
 $(BUILD)/cli/oci/version.o: host_flags += -DCONVOX_COMMIT='"$(COMMIT)"'
@@ -136,6 +143,9 @@ $(BUILD)/convox-oci: $(BUILD)/cli/oci/convox_oci.o $(BUILD)/liboci.a $(BUILD)/li
 	$(Q)$(CXX) $(static) $^ $(LDFLAGS) -lseccomp -lcap -o $@
 $(BUILD)/convox-image: $(BUILD)/rootfs/image/convox_image.o $(BUILD)/libimage.a $(BUILD)/libconvox.a
 	$(Q)$(CXX) $^ $(LDFLAGS) -larchive -lisal -lz -lzstd -lcrypto -lseccomp -lcap -o $@
+# rtnetlink, for the few containers that get a link of the host.
+$(BUILD)/convox-net: $(call objects,$(wildcard runtime/net/*.cc) runtime/base/fs.cc runtime/base/result.cc)
+	$(Q)$(CXX) $^ $(LDFLAGS) -lmnl -o $@
 # Asks systemd for scopes; only with the systemd driver.
 $(BUILD)/convox-systemd: $(BUILD)/runtime/systemd/convox_systemd.o $(BUILD)/libsystemd.a $(BUILD)/libconvox.a
 	$(Q)$(CXX) $^ $(LDFLAGS) -lsystemd -o $@
@@ -153,6 +163,8 @@ $(BUILD)/manual/made: $(BUILD)/make_manual cli/manual/completion.bash cli/manual
 # --- tests -----------------------------------------------------------------------------------------------------------
 unit_tests        := $(patsubst %.cc,$(BUILD)/%,$(wildcard tests/unit/*.cc))
 integration_tests := $(patsubst %.cc,$(BUILD)/%,$(wildcard tests/integration/*.cc))
+oci_tests         := $(patsubst %.cc,$(BUILD)/%,$(wildcard tests/oci/*.cc))
+engine_tests      := $(patsubst %.cc,$(BUILD)/%,$(wildcard tests/engines/*.cc))
 # Criterion finds its tests in an ELF section that nothing refers to: collected, all tests would be gone, and so pass.
 test_libraries    := -Wl,--no-gc-sections -lcriterion -lmnl -larchive -lisal -lz -lzstd -lcrypto -lseccomp -lcap -lyaml
 $(unit_tests): $(BUILD)/%: $(BUILD)/%.o $(libraries)
@@ -163,14 +175,17 @@ $(BUILD)/hosted/%.o: %.cc $(stamp)
 	$(Q)$(CXX) $(host_flags) -c $< -o $@
 $(BUILD)/tests/unit/user_lookup $(BUILD)/tests/unit/plan_view: $(patsubst %,$(BUILD)/hosted/runtime/stage/%.o,user_lookup plan_view)
 # Most tests start the built programs; a few call a library whose work only the kernel can judge.
-$(integration_tests): $(BUILD)/%: $(BUILD)/%.o $(BUILD)/libsupport.a $(BUILD)/libconvox.a
+$(integration_tests) $(engine_tests): $(BUILD)/%: $(BUILD)/%.o $(BUILD)/libsupport.a $(BUILD)/libconvox.a
+	$(Q)$(CXX) $^ $(LDFLAGS) $(test_libraries) -o $@
+# The OCI tests call nothing of ours: they judge whatever runtime they are given.
+$(oci_tests): $(BUILD)/%: $(BUILD)/%.o $(BUILD)/libocisupport.a $(BUILD)/libsupport.a $(BUILD)/libconvox.a
 	$(Q)$(CXX) $^ $(LDFLAGS) $(test_libraries) -o $@
 $(BUILD)/tests/support/testbox.o $(BUILD)/tests/support/flood.o: test_flags := $(common) $(flags_release)
 $(BUILD)/tests/testbox $(BUILD)/tests/flood: $(BUILD)/tests/%: $(BUILD)/tests/support/%.o
 	$(Q)$(CXX) -static $^ -o $@
 
-.PHONY: programs-for-tests faults-build unit-tests test test-unit test-integration test-vm compare-unpack scale census log-flood bench bench-ps
-programs-for-tests: all faults-build $(integration_tests) $(BUILD)/tests/testbox $(BUILD)/tests/flood
+.PHONY: programs-for-tests faults-build unit-tests test test-unit test-integration test-oci test-engines test-vm compare-unpack scale census log-flood bench bench-ps
+programs-for-tests: all faults-build $(integration_tests) $(oci_tests) $(engine_tests) $(BUILD)/tests/testbox $(BUILD)/tests/flood
 faults-build:
 	+$(Q)$(submake) MODE=faults all
 
@@ -181,11 +196,15 @@ test: ## install what tests need, run all of them (in a VM what this host cannot
 	$(Q)scripts/install-deps build test
 	+$(Q)$(submake) MODE=asan unit-tests
 	+$(Q)$(submake) programs-for-tests
-	$(Q)CONVOX_UNIT_BUILD=build/asan scripts/run-tests $(BUILD) unit integration vm
+	$(Q)CONVOX_UNIT_BUILD=build/asan scripts/run-tests $(BUILD) unit integration oci engines vm
 test-unit: unit-tests ## tests without root and kernel; MODE=asan: with sanitisers
 	$(Q)scripts/run-tests $(BUILD) unit
 test-integration: programs-for-tests ## the built programs on this kernel, as root
 	$(Q)scripts/run-tests $(BUILD) integration
+test-oci: all $(oci_tests) $(BUILD)/tests/testbox ## the OCI conformance tests on convox-oci; RUNTIME=crun: on another runtime
+	$(Q)RUNTIME=$(RUNTIME) scripts/run-tests $(BUILD) oci
+test-engines: all $(engine_tests) $(BUILD)/tests/testbox ## Podman, containerd and buildah over convox-oci, or over RUNTIME=PATH
+	$(Q)scripts/run-tests $(BUILD) engines
 test-vm: programs-for-tests ## the same, in a VM with every cgroup v2 controller
 	$(Q)scripts/run-tests $(BUILD) integration-in-vm
 compare-unpack: $(BUILD)/convox-image ## our unpacking of a Debian against umoci's (minutes, and the network)
@@ -198,8 +217,9 @@ log-flood: all $(BUILD)/tests/flood ## 100 million lines through rotation and 20
 	$(Q)scripts/log-flood $(BUILD)
 bench: ## measure beside podman, crun, runc, bwrap and the bare kernel work
 	$(Q)scripts/install-deps build bench
-	+$(Q)$(submake) all $(addprefix $(BUILD)/tests/bench/,interleave bare bare_exec empty many memlock)
+	+$(Q)$(submake) all $(addprefix $(BUILD)/tests/bench/,interleave bare bare_exec empty many memlock sequence) $(BUILD)/tests/testbox
 	$(Q)scripts/bench $(BUILD)
+	$(Q)scripts/bench-oci $(BUILD)
 	$(Q)scripts/bench-podman $(BUILD)
 
 $(BUILD)/tests/bench/%: $(BUILD)/tests/bench/%.o
@@ -225,19 +245,22 @@ install: all ## to PREFIX (/usr/local), below DESTDIR
 	install -D -m 755 $(BUILD)/convox $(installed)/bin/convox
 	install -D -m 755 $(BUILD)/convox-oci $(installed)/bin/convox-oci
 	install -D -m 755 $(BUILD)/convox-image $(installed)/libexec/convox/convox-image
+	install -D -m 755 $(BUILD)/convox-net $(installed)/libexec/convox/convox-net
 	install -D -m 755 $(BUILD)/convox-systemd $(installed)/libexec/convox/convox-systemd
 	install -d $(installed)/share/man/man1
 	install -m 644 $(BUILD)/manual/man1/*.1 $(installed)/share/man/man1
 	install -D -m 644 docs/convox.yml.5 $(installed)/share/man/man5/convox.yml.5
 	install -D -m 644 $(BUILD)/manual/convox.bash $(installed)/share/bash-completion/completions/convox
 	install -D -m 644 $(BUILD)/manual/_convox $(installed)/share/zsh/site-functions/_convox
+	install -d $(installed)/share/convox && rm -rf $(installed)/share/convox/engines && cp -r packaging $(installed)/share/convox/engines
 	install -d $(installed)/share/doc/convox
-	install -m 644 $(wildcard README.md ARCHITECTURE.md CHANGELOG.md LICENSE) $(installed)/share/doc/convox
+	install -m 644 $(wildcard README.md ARCHITECTURE.md CHANGELOG.md LICENSE docs/engines.md) $(installed)/share/doc/convox
 uninstall: ## removes what install put there
-	rm -f $(installed)/bin/convox $(installed)/bin/convox-oci $(installed)/libexec/convox/convox-image $(installed)/libexec/convox/convox-systemd
+	rm -f $(installed)/bin/convox $(installed)/bin/convox-oci
+	rm -f $(addprefix $(installed)/libexec/convox/convox-,image net systemd)
 	rm -f $(installed)/share/man/man1/convox.1 $(installed)/share/man/man1/convox-*.1 $(installed)/share/man/man5/convox.yml.5
 	rm -f $(installed)/share/bash-completion/completions/convox $(installed)/share/zsh/site-functions/_convox
-	rm -rf $(installed)/share/doc/convox
+	rm -rf $(installed)/share/doc/convox $(installed)/share/convox
 	rmdir --ignore-fail-on-non-empty $(installed)/libexec/convox
 clean: ## removes build/
 	rm -rf build

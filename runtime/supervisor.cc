@@ -86,7 +86,7 @@ class Supervisor {
   void on_input(short events) {
     const bool was_open = input_.open();
     input_.move();
-    if (options_.terminal && was_open && (!input_.open() || (events & POLLHUP))) hang_up();
+    if (from_terminal_ && was_open && (!input_.open() || (events & POLLHUP))) hang_up();
   }
 
   void on_output(Stream& stream) {
@@ -203,7 +203,8 @@ class Supervisor {
   Stream input_, output_, error_output_;
   UniqueFd slave_;
   RawTerminal raw_{STDIN_FILENO};
-  bool in_background_ = false;  // of the shell whose terminal it is
+  const bool from_terminal_ = options_.terminal && is_terminal(STDIN_FILENO);  // convox-oci also relays a file or pipe
+  bool in_background_ = false;                                                 // of the shell whose terminal it is
   Ending ending_;
   std::optional<Clock::time_point> deadline_;
   Phase phase_ = Phase::kRunning;

@@ -5,7 +5,6 @@
 #include "rootfs/image_record.h"
 #include "runtime/base/json.h"
 #include "runtime/base/process.h"
-#include "runtime/helper.h"
 
 namespace convox::app {
 namespace {
@@ -28,7 +27,7 @@ std::vector<std::string> lines(std::string_view text) {
 Result<ImportedImage> import_image(const std::string& root, const std::string& base, std::string_view reference) {
   const std::string doing = cat("importing ", reference);
   const Program program{
-      .path = runtime::helper(kProgram),
+      .path = helper_path(kProgram),
       .arguments = {kProgram, "import", "--root", root, "--base", base, std::string(reference)},
       .environment = {"LC_ALL=C.UTF-8", "PATH=/usr/sbin:/usr/bin:/sbin:/bin"},
       .seconds = kLongestImport,

@@ -115,6 +115,13 @@ Result<std::string> filter_of(const Config& config, const States& states) {
   return security::profile_program(*config.seccomp, cache.get());
 }
 
+SecurityModules modules_for(const Process& process, const std::string& mount_label) {
+  const auto is_given = [](const std::optional<std::string>& label) { return label && !label->empty(); };
+  if (!is_given(process.apparmor_profile) && !is_given(process.selinux_label) && mount_label.empty()) return {};
+  const auto root = fs::open("/", O_PATH | O_DIRECTORY);
+  return root ? read_security_modules(root->get()) : SecurityModules{};
+}
+
 State first_state(const Bundle& bundle, const Wishes& wishes) {
   const Config& config = bundle.config;
   State state;

@@ -31,6 +31,9 @@ Result<std::uint32_t> preserved_of(const Words& words);
 // The seccomp program of a configuration, or nothing.
 Result<std::string> filter_of(const Config& config, const States& states);
 
+// What this host labels by; looked at only where a label is asked for.
+SecurityModules modules_for(const Process& process, const std::string& mount_label);
+
 // The record of a container that is about to be made.
 State first_state(const Bundle& bundle, const Wishes& wishes);
 

@@ -67,7 +67,14 @@ bool setgroups_denied() {
   return text && text->starts_with("deny");
 }
 
-Result<Wishes> wishes_of(const Globals& globals, const Words& words, const Bundle& bundle, bool gate) {
+// The one file of a cgroup whose name depends on the machine.
+bool weights_by_bfq(const cgroups::Resources& resources, const runtime::Host& host) {
+  if (!resources.io_weight && resources.io_device_weights.empty()) return false;
+  return cgroups::weighs_by_bfq(host.cgroups);
+}
+
+Result<Wishes> wishes_of(const Globals& globals, const Words& words, const Bundle& bundle, const runtime::Host& host,
+                         bool gate) {
   Wishes wishes;
   wishes.id = words.arguments[0];
   wishes.bundle = bundle.path;
@@ -80,6 +87,9 @@ Result<Wishes> wishes_of(const Globals& globals, const Words& words, const Bundl
   wishes.driver = globals.driver;
   wishes.rootless = globals.rootless;
   wishes.setgroups_denied = setgroups_denied();
+  const Config& config = bundle.config;
+  wishes.modules = modules_for(config.process.value_or(Process{}), config.mount_label);
+  wishes.weights_by_bfq = weights_by_bfq(config.resources, host);
   return wishes;
 }
 
@@ -130,7 +140,8 @@ class Making {
     const UniqueFd trace = TRY(open_trace());
     state_.boot = TRY(runtime::read_boot_id());
     TRY(states_.write_config(claim_, bundle.text));
-    const Plan plan = TRY(plan_create(bundle.config, std::move(wishes), host, filter));
+    Plan plan = TRY(plan_create(bundle.config, std::move(wishes), host, filter));
+    plan.stage.traced = static_cast<bool>(trace);
     return create(plan, states_, claim_, hierarchy_, outlets, state_, signals, trace_to(trace, plan));
   }
 
@@ -155,8 +166,8 @@ Result<Made> make(const Globals& globals, const Words& words, bool gate, bool de
   const bool terminal = bundle.config.process && bundle.config.process->terminal;
   Outlets outlets = TRY(outlets_of(words, terminal, detached));
   add_listener(bundle.config, outlets);
-  const Wishes wishes = TRY(wishes_of(globals, words, bundle, gate));
   const runtime::Host host = TRY(runtime::read_host());
+  const Wishes wishes = TRY(wishes_of(globals, words, bundle, host, gate));
   States states = TRY(States::open(globals.root, true));
   keep_from_cleaners(globals);
   const std::string filter = TRY(filter_of(bundle.config, states));

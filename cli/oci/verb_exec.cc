@@ -141,13 +141,15 @@ Result<Started> start(const Globals& globals, const Words& words, int signals) {
   wishes.detached = words.has("detach");
   wishes.preserved = TRY(preserved_of(words));
   wishes.cgroup = TRY(group_of(words));
+  wishes.modules = modules_for(process, {});
   const auto setgroups = fs::read_once(AT_FDCWD, cat("/proc/", state.pid, "/setgroups"));
   wishes.setgroups_denied = setgroups && setgroups->starts_with("deny");
 
   const runtime::Host host = TRY(runtime::read_host());
   const std::string filter = TRY(filter_of(config, claimed.known.states));
   const UniqueFd trace = TRY(open_trace());
-  const Plan plan = TRY(plan_exec(config, std::move(process), std::move(wishes), state.namespaces, host, filter));
+  Plan plan = TRY(plan_exec(config, std::move(process), std::move(wishes), state.namespaces, host, filter));
+  plan.stage.traced = static_cast<bool>(trace);
   return exec(plan, state, *target, host.cgroups, outlets, signals, trace_to(trace, plan));
 }
 

@@ -13,6 +13,10 @@
 
 #include "runtime/base/fs.h"
 
+#ifndef CONVOX_LIBEXEC
+#define CONVOX_LIBEXEC "/usr/local/libexec/convox"
+#endif
+
 namespace convox {
 namespace {
 
@@ -154,6 +158,17 @@ Result<Finished> finish_program(Running running, const Program& program) {
 Result<Finished> run_program(const Program& program) {
   Running running = TRY(start_program(program, false));
   return finish_program(std::move(running), program);
+}
+
+std::string helper_path(std::string_view name) {
+  char self[4096];
+  const long size = sys::readlinkat(AT_FDCWD, "/proc/self/exe", self, sizeof self);
+  if (size > 0 && static_cast<std::size_t>(size) < sizeof self) {
+    const std::string_view path(self, static_cast<std::size_t>(size));
+    std::string beside = cat(path.substr(0, path.rfind('/') + 1), name);
+    if (sys::faccessat2(AT_FDCWD, beside.c_str(), X_OK, AT_EACCESS) == 0) return beside;
+  }
+  return cat(CONVOX_LIBEXEC, "/", name);
 }
 
 }  // namespace convox

@@ -1,12 +1,13 @@
 // How does convox start another program of its own and hear what it says?
 //
-// Helpers (convox-image, later convox-net) are started by path, never through PATH, with an environment and descriptors
-// that we name: stdin is /dev/null or a pipe, stdout and stderr are pipes, everything else is closed at execve. The
-// helper dies with us (PR_SET_PDEATHSIG) and has a deadline. For the payload of a container see runtime/launch: it is
-// started differently. clone3(2), pidfd_open(2), waitid(2), prctl(2)
+// Helpers (convox-image, convox-net) are started by path, never through PATH, with an environment and descriptors
+// that we name: stdin is /dev/null or a pipe, stdout and stderr are pipes, everything else is closed at execve. The helper dies
+// with us (PR_SET_PDEATHSIG) and has a deadline. For the payload of a container see runtime/launch: it is started
+// differently. clone3(2), pidfd_open(2), waitid(2), prctl(2)
 #pragma once
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "runtime/base/result.h"
@@ -41,5 +42,10 @@ Result<Finished> finish_program(Running running, const Program& program);
 // Runs it to its end. An error means that it could not be started or took too long; a status other than 0 is no error
 // here.
 Result<Finished> run_program(const Program& program);
+
+// Where the helper `name` is: beside the running program, as in a build tree, else where `make install` puts helpers.
+// In this order, because a build tree must not use the helper of an older convox that is installed; and whoever can
+// write beside convox could replace convox itself.
+std::string helper_path(std::string_view name);
 
 }  // namespace convox

@@ -104,9 +104,12 @@ bool is_clean_path(std::string_view path) {
 }
 
 bool is_list_of_numbers(std::string_view text) {
+  if (text.ends_with(',')) return false;
   do {
-    std::string_view range = cut(text, ',');
-    const auto first = number(cut(range, '-')), last = range.empty() ? first : number(range);
+    const std::string_view range = cut(text, ',');
+    const std::size_t dash = range.find('-');
+    const auto first = number(range.substr(0, dash));
+    const auto last = dash == std::string_view::npos ? first : number(range.substr(dash + 1));
     if (!first || !last || *last < *first) return false;
   } while (!text.empty());
   return true;

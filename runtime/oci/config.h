@@ -140,12 +140,13 @@ struct Config {
   std::optional<Process> process;  // a container without one can be created, not started
   std::string root;                // as written; relative to the bundle
   bool root_read_only = false;
-  std::uint64_t root_propagation = 0;  // MS_*, 0: not given
+  std::uint64_t root_propagation = 0;  // MS_SHARED, ..., with MS_REC for the r-forms; 0: not given
   std::string hostname, domainname;
   std::vector<Mount> mounts;
   Hooks hooks;
   Pairs annotations;
   std::vector<Namespace> namespaces;
+  // Of a new user namespace. Beside one that is joined: what an engine says of it, or nothing.
   std::vector<IdMapping> uid_mappings, gid_mappings;
   std::vector<Device> devices;
   std::string cgroups_path;
@@ -153,7 +154,7 @@ struct Config {
   std::optional<security::Profile> seccomp;
   std::vector<std::string> masked_paths, read_only_paths;
   std::string mount_label;
-  Pairs sysctl;
+  Pairs sysctl;  // "net.ipv4.conf.eth0/1.forwarding": parts between dots, and `/` for a dot in a part
   std::optional<IntelRdt> intel_rdt;
   std::optional<std::uint32_t> personality;  // PER_LINUX or PER_LINUX32
   std::optional<MemoryPolicy> memory_policy;
@@ -178,8 +179,8 @@ Result<Process> read_process(std::string_view text);
 // Of a LinuxResources document, as `update --resources` has it.
 Result<cgroups::Resources> read_resources(std::string_view text);
 
-// The rules of the specification that need no kernel (oci-runtime contract: "validation before any change"): the first
-// that is broken, in a fixed order. `bundle` is only for messages.
+// The rules of the specification that need no kernel, applied before anything is changed: the first that is broken, in
+// a fixed order.
 Result<> check(const Config& config);
 // Those for a process alone, of an exec too.
 Result<> check(const Process& process);

@@ -76,15 +76,16 @@ static void read(const Item& item, DeviceRule& rule) {
   item.choose("type", kDeviceTypes, rule.type);
   item.take("major", rule.major, std::int64_t{-1}, kMostNumber);
   item.take("minor", rule.minor, std::int64_t{-1}, kMostNumber);
-  if (!item.has("access")) return;
-  std::string access;
-  item.take("access", access);
-  const auto has = [&](char letter) { return access.find(letter) != std::string::npos; };
+  const json::Value* access = item.find("access");
+  if (!access) return;
+  std::string letters;
+  read(Item(*access, item, "access"), letters);
+  const auto has = [&](char letter) { return letters.find(letter) != std::string::npos; };
   rule.read = has('r');
   rule.write = has('w');
   rule.make = has('m');
-  if (access.empty() || access.find_first_not_of("rwm") != std::string::npos)
-    Item(*item.find("access"), item, "access").fail("must be of the letters r, w and m");
+  if (letters.empty() || letters.find_first_not_of("rwm") != std::string::npos)
+    Item(*access, item, "access").fail("must be of the letters r, w and m");
 }
 
 void read(const Item& item, Resources& resources) {

@@ -27,6 +27,20 @@ bool Item::check(bool right, std::string_view wanted) const {
 
 void Item::unknown() const { fail(cat("\"", text(), "\" is unknown")); }
 
+std::optional<std::int64_t> Item::whole(std::int64_t least, std::int64_t most) const {
+  if (!check(value_.IsNumber(), "a number")) return {};
+  if (value_.IsInt64() && value_.GetInt64() >= least && value_.GetInt64() <= most) return value_.GetInt64();
+  fail(cat("must be a whole number from ", least, " to ", most));
+  return {};
+}
+
+std::optional<std::uint64_t> Item::whole(std::uint64_t least, std::uint64_t most) const {
+  if (!check(value_.IsNumber(), "a number")) return {};
+  if (value_.IsUint64() && value_.GetUint64() >= least && value_.GetUint64() <= most) return value_.GetUint64();
+  fail(cat("must be a whole number from ", least, " to ", most));
+  return {};
+}
+
 const json::Value* Item::find(std::string_view key) const {
   if (failed() || !check(value_.IsObject(), "an object")) return nullptr;
   for (const auto& member : value_.GetObject()) {

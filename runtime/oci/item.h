@@ -14,10 +14,12 @@
 // wants. Numbers are whole and within their range: no fraction and no exponent is one. Read next: config_read.h.
 #pragma once
 #include <concepts>
+#include <cstdint>
 #include <limits>
 #include <optional>
 #include <string>
 #include <string_view>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -111,19 +113,19 @@ class Item {
   [[nodiscard]] std::string_view text() const { return {value_.GetString(), value_.GetStringLength()}; }
   template <std::integral Number>
   void number(Number& target, Number least, Number most) const {
-    if (!check(value_.IsNumber(), "a number")) return;
-    if (value_.IsInt64() && std::in_range<Number>(value_.GetInt64()))
-      target = static_cast<Number>(value_.GetInt64());
-    else if (value_.IsUint64() && std::in_range<Number>(value_.GetUint64()))
-      target = static_cast<Number>(value_.GetUint64());
-    else
-      return fail(cat("must be a whole number from ", least, " to ", most));
-    if (target < least || target > most) fail(cat("must be a whole number from ", least, " to ", most));
+    if constexpr (std::is_signed_v<Number>) {
+      if (const auto number = whole(std::int64_t{least}, std::int64_t{most})) target = static_cast<Number>(*number);
+    } else {
+      if (const auto number = whole(std::uint64_t{least}, std::uint64_t{most})) target = static_cast<Number>(*number);
+    }
   }
   [[nodiscard]] bool check(bool right, std::string_view wanted) const;  // else: must be `wanted`
   void unknown() const;                                                 // for a text: "TEXT" is unknown
 
  private:
+  [[nodiscard]] std::optional<std::int64_t> whole(std::int64_t least, std::int64_t most) const;
+  [[nodiscard]] std::optional<std::uint64_t> whole(std::uint64_t least, std::uint64_t most) const;
+
   const json::Value& value_;
   const Item* above_ = nullptr;
   std::string_view name_;

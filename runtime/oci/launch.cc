@@ -2,6 +2,7 @@
 
 #include "runtime/oci/hooks.h"
 #include "runtime/oci/launching.h"
+#include "runtime/oci/notify_socket.h"
 #include "runtime/oci/outlets.h"
 #include "runtime/oci/words.h"
 
@@ -68,7 +69,9 @@ Result<Started> create(const Plan& plan, const States& states, const Claim& clai
                        const Outlets& outlets, State& state, int signals, runtime::StepDone trace) {
   Launch launch(plan, {&states, &claim, nullptr, hierarchy, outlets}, state, signals, std::move(trace));
   Started started = TRY(launch.perform());
-  if (!plan.wishes.gate) TRY(after_start(plan.config, state, started.pidfd));
+  if (plan.wishes.gate) return started;
+  TRY(after_start(plan.config, state, started.pidfd));
+  if (launch.notify()) TRY(relay_ready(launch.notify(), plan.wishes.notify_socket, started.pidfd, started.pid));
   return started;
 }
 

@@ -16,6 +16,7 @@
 #include "runtime/new_file_system.h"
 #include "runtime/oci/id_maps.h"
 #include "runtime/oci/launching.h"
+#include "runtime/oci/notify_socket.h"
 #include "runtime/overlay.h"
 
 namespace convox::oci {
@@ -77,9 +78,8 @@ Result<> Launch::perform(const OpenRoot& step) {
 Result<UniqueFd> Launch::bind_source(const OpenBind& step) const {
   const Mount& mount = step.mount;
   if (mount.type != "cgroup") return fs::open(mount.source, O_PATH);
-  const std::string path =
-      cat(around_.hierarchy.mount_point, "/", cgroup_ ? cgroup_->path() : plan_.wishes.own_cgroup);
-  return fs::open(path, O_PATH | O_DIRECTORY);
+  std::string group = cgroup_ ? cgroup_->path() : TRY(cgroups::group_of_process(around_.hierarchy, "self"));
+  return fs::open(cat(around_.hierarchy.mount_point, "/", group), O_PATH | O_DIRECTORY);
 }
 
 Result<int> Launch::user_namespace_of(const Mount& mount) {
@@ -126,7 +126,7 @@ Result<> Launch::perform(const CopyUp& step) {
     TRY(check(sys::newfstatat(covered->get(), "", &is, AT_EMPTY_PATH), "stat", mount.destination));
     const runtime::Source source = TRY(runtime::find_source(from, cat(mount.destination, "/."), true));
     const runtime::Target target = TRY(runtime::find_target(to, "/", source));
-    TRY(runtime::copy_tree(from, source, to, target, mount.destination, {.archive = true, .go_on = {}}), "tmpcopyup");
+    TRY(runtime::copy_tree(from, source, to, target, mount.destination, {.archive = true, .go_on = [] { return ok(); }}), "tmpcopyup");
     TRY(check(sys::fchownat(tree.get(), "", is.st_uid, is.st_gid, AT_EMPTY_PATH), "chown", mount.destination));
     TRY(check(sys::fchmodat(tree.get(), ".", is.st_mode & 07777), "chmod", mount.destination));
   }
@@ -142,6 +142,7 @@ Result<> Launch::perform(const OpenNotify&) {
   constexpr std::uint64_t tight = MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC;
   TRY(change_mount(tree.get(), {.set = tight, .propagation = kPrivate}, "notify"));
   slots_.push_back(std::move(tree));
+  if (!plan_.wishes.gate) notify_ = TRY(listen_for_ready(around_.claim->directory.get()));
   return ok();
 }
 

@@ -19,6 +19,7 @@
 #include "runtime/oci/id_maps.h"
 #include "runtime/oci/launching.h"
 #include "runtime/oci/outlets.h"
+#include "runtime/oci/resctrl.h"
 #include "runtime/oci/stage_plan.h"
 #include "runtime/unix_socket.h"
 
@@ -196,7 +197,12 @@ Result<> Launch::perform(const DelegateCgroup&) {
   return cgroup_->delegate(root_uid_);
 }
 
-Result<> Launch::perform(const JoinResctrl&) { return invalid("linux.intelRdt is not supported yet"); }
+Result<> Launch::perform(const JoinResctrl& step) {
+  const UniqueFd resctrl = TRY(open_resctrl());
+  state_.resctrl = TRY(resctrl_to_make(resctrl.get(), step.rdt, state_.id));
+  TRY(around_.states->write(*around_.claim, state_));  // whoever finds it can remove it
+  return join_resctrl(resctrl.get(), step.rdt, state_.id, child_.pid());
+}
 
 Result<> Launch::perform(const MoveNetDevices&) { return invalid("linux.netDevices is not supported yet"); }
 

@@ -28,6 +28,8 @@ class Launch {
   Launch& operator=(const Launch&) = delete;
 
   Result<Started> perform();
+  // Where the payload of a `run` says that it is ready.
+  [[nodiscard]] const UniqueFd& notify() const { return notify_; }
 
  private:
   // launch_steps.cc
@@ -86,7 +88,8 @@ class Launch {
   std::uint32_t root_uid_ = 0, root_gid_ = 0;  // its root, as we see it
   std::map<std::string, UniqueFd> mapped_;     // user namespaces for idmaps, by their maps
   std::vector<UniqueFd> slots_;                // what HandOver sends, by slot
-  UniqueFd create_output_;                     // what hooks inside said
+  UniqueFd notify_;
+  UniqueFd create_output_;  // what hooks inside said
   runtime::StageChild child_;
 };
 

@@ -70,7 +70,7 @@ class Planner {
     TRY(settle_devices());
     for (const Mount& mount : config_.mounts) TRY(place(mount));
     if (!wishes_.notify_socket.empty())
-      plan_.mounts.push_back({OpenNotify{}, "/run/notify", Target::kDirectory, kNotify, false, false, {}});
+      plan_.mounts.push_back({.source = OpenNotify{}, .target = "/run/notify", .attributes = kNotify, .mount = {}});
     if (dev_ != Dev::kForeign) place_nodes();
     return std::move(plan_);
   }
@@ -142,9 +142,10 @@ class Planner {
     const bool file = mount.type != "cgroup" && is_file_(mount.source);
     Placed placed;
     placed.target = mount.destination;
-    placed.kind = file ? Target::kFile : kind_of(placed.target);
+    placed.kind = kind_of(placed.target, file);
     placed.attributes = mount.set | mount.recursive_set;
     placed.whole = mount.recursive;
+    placed.below = mount.recursive_set;
     placed.source = OpenBind{std::move(mount), file};
     plan_.mounts.push_back(std::move(placed));
     return ok();
@@ -155,12 +156,14 @@ class Planner {
       return invalid(cat("the mount at ", mount.destination, " cannot be idmapped: it is no bind mount"));
     if (mount.type == "cgroup") mount.type = "cgroup2";
     if (mount.type.empty()) return invalid(cat("the mount at ", mount.destination, " has no type"));
-    if (!config_.mount_label.empty() && (mount.type == "tmpfs" || mount.type == "mqueue"))
-      mount.data.push_back(cat("context=", config_.mount_label));
+    const std::string* kind = config_.annotation("run.oci.mount_context_type");
+    const std::string label =
+        TRY(mount_context(mount.type, mount.data, config_.mount_label, wishes_.modules, kind ? *kind : "context"));
+    if (!label.empty()) mount.data.push_back(label);
     if (!mount.source.empty()) mount.data.push_back(cat("source=", mount.source));
     Placed placed;
     placed.target = mount.destination;
-    placed.kind = kind_of(placed.target);
+    placed.kind = kind_of(placed.target, false);
     placed.attributes = mount.set | mount.recursive_set;
     if (mount.type == "tmpfs" && (placed.attributes & MOUNT_ATTR_RDONLY)) {
       placed.late_read_only = true;  // something may have to be made in it
@@ -190,12 +193,14 @@ class Planner {
       if (stage_makes_nodes())
         plan_.nodes.push_back(device);
       else
-        plan_.mounts.push_back({OpenNode{device}, device.path, Target::kFile, 0, false, false, {}});
+        plan_.mounts.push_back(
+            {.source = OpenNode{device}, .target = device.path, .kind = Target::kFile, .mount = {}});
     }
   }
 
-  static Target kind_of(std::string_view target) {
+  static Target kind_of(std::string_view target, bool file) {
     const bool plain = is_or_is_below(target, "/proc") || is_or_is_below(target, "/sys");
+    if (file) return plain ? Target::kPlainFile : Target::kFile;
     return plain ? Target::kPlainDirectory : Target::kDirectory;
   }
 

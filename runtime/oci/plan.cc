@@ -83,7 +83,7 @@ class Planner {
     else
       meanwhile(runtime::AwaitPayload{});
     meanwhile(WritePidFile{});
-    plan_.stage = plan_stage(config_, wishes_, mounts_, host_, filter);
+    plan_.stage = TRY(plan_stage(config_, wishes_, mounts_, host_, filter));
     return ok();
   }
 
@@ -205,7 +205,7 @@ Result<Plan> plan_exec(const Config& config, Process process, ExecWishes wishes,
   plan.meanwhile.emplace_back(runtime::LetStageGoOn{});
   plan.meanwhile.emplace_back(runtime::AwaitPayload{});
   plan.meanwhile.emplace_back(WritePidFile{});
-  plan.stage = plan_joining_stage(config, process, wishes, host, filter);
+  plan.stage = TRY(plan_joining_stage(config, process, wishes, host, filter));
   plan.wishes.id = wishes.id;
   plan.wishes.preserved = wishes.preserved;
   plan.config = config;

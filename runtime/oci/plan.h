@@ -16,6 +16,7 @@
 
 #include "runtime/host.h"
 #include "runtime/oci/config.h"
+#include "runtime/oci/lsm.h"
 #include "runtime/plan.h"
 
 namespace convox::oci {
@@ -39,9 +40,9 @@ struct Wishes {
   std::string notify_socket;    // of the host, from NOTIFY_SOCKET; empty: none
   CgroupDriver driver = CgroupDriver::kCgroupfs;
   bool rootless = false;   // missing rights over cgroups are no error where no limit was asked for
-  std::string own_cgroup;  // of this process, below the hierarchy's root
   bool setgroups_denied = false;  // in our own user namespace: /proc/self/setgroups
   bool weights_by_bfq = false;    // groups have io.bfq.weight
+  SecurityModules modules;        // if a label is asked for
 };
 
 // --- steps of the host side ------------------------------------------------------------------------------------------
@@ -148,6 +149,7 @@ struct ExecWishes {
   bool detached = false;
   std::uint32_t preserved = 0;
   bool setgroups_denied = false;  // in the container's user namespace
+  SecurityModules modules;        // if a label is asked for
   std::string cgroup;             // below the container's; empty: where its first process is
 };
 // `config` is the container's, `process` what is to be run in it, already completed with what the container's process

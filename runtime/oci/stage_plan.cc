@@ -50,8 +50,8 @@ std::uint32_t type_bits(char type) {
 // What a launch and an exec end with: who the payload is, and the payload.
 class Common {
  public:
-  Common(const Config& config, const runtime::Host& host, std::string_view filter)
-      : config_(config), host_(host), filter_(filter) {}
+  Common(const Config& config, const runtime::Host& host, std::string_view filter, std::vector<SecurityLabel> labels)
+      : config_(config), host_(host), filter_(filter), labels_(std::move(labels)) {}
 
  protected:
   Text text(std::string_view value) { return plan_.text(value); }
@@ -79,16 +79,16 @@ class Common {
 
   // All that takes rights which the next lines give up.
   void shape_process(const Process& process) {
-    for (const SetLimit& limit : process.rlimits) plan_.then(limit);
+    for (SetLimit limit : process.rlimits) {
+      limit.exact = true;
+      plan_.then(limit);
+    }
     if (process.scheduler) {
       const Scheduler& s = *process.scheduler;
       plan_.then(SetScheduler{s.policy, s.nice, s.priority, s.flags, s.runtime, s.deadline, s.period});
     }
     if (process.io_priority) plan_.then(SetIoPriority{*process.io_priority});
-    if (process.apparmor_profile && !process.apparmor_profile->empty())
-      plan_.then(SetSecurityLabel{text("apparmor/exec"), text(cat("exec ", *process.apparmor_profile))});
-    if (process.selinux_label && !process.selinux_label->empty())
-      plan_.then(SetSecurityLabel{text("exec"), text(*process.selinux_label)});
+    for (const auto& [file, value] : labels_) plan_.then(SetSecurityLabel{text(file), text(value)});
   }
 
   void become_user(const Process& process, Verify verify) {
@@ -130,6 +130,7 @@ class Common {
   const Config& config_;
   const runtime::Host& host_;
   std::string_view filter_;
+  std::vector<SecurityLabel> labels_;
   bool no_new_privileges_ = false;
   StagePlan plan_;
 };
@@ -137,8 +138,8 @@ class Common {
 class Creating : Common {
  public:
   Creating(const Config& config, const Wishes& wishes, const MountPlan& mounts, const runtime::Host& host,
-           std::string_view filter)
-      : Common(config, host, filter),
+           std::string_view filter, std::vector<SecurityLabel> labels)
+      : Common(config, host, filter, std::move(labels)),
         wishes_(wishes),
         mounts_(mounts),
         slots_(slots_of(config, wishes, mounts)),
@@ -150,11 +151,12 @@ class Creating : Common {
     set_up_machine();  // needs no file system, and the host side is still preparing it
     plan_.then(Receive{slots_.count});
     make_time();
-    plan_.then(AttachRoot{{0}, text(attach_at()), config_.root_read_only ? std::uint64_t{MOUNT_ATTR_RDONLY} : 0, true});
+    plan_.then(AttachRoot{{0}, text(attach_at()), 0, true});  // it becomes read-only at the end
     for (const Placed& placed : mounts_.mounts) attach(placed);
     for (const Device& device : mounts_.nodes) make_node(device);
     if (mounts_.links)
-      for (const auto& [target, name] : runtime::kUsualLinks) plan_.then(MakeLink{text(cat("/dev/", name)), text(target)});
+      for (const auto& [target, name] : runtime::kUsualLinks)
+        plan_.then(MakeLink{text(cat("/dev/", name)), text(target)});
     take_user(process_, wishes_.setgroups_denied || denies_setgroups());
     // The mounts are there and the host's are, too: what the specification promises these hooks.
     const Hooks& hooks = config_.hooks;
@@ -163,7 +165,10 @@ class Creating : Common {
     // In the container's own devpts; its user must be known.
     if (process_.terminal) plan_.then(OpenConsole{});
     plan_.then(OwnStdio{true});
-    plan_.then(PivotRoot{});  // after the mounts: proc and sysfs may only be mounted while the host's are still visible
+    if (wishes_.no_pivot)
+      plan_.then(MoveRoot{});
+    else
+      plan_.then(PivotRoot{});  // after the mounts: proc and sysfs may only be mounted while the host's are still visible
     if (config_.root_propagation != 0) {
       const bool recursive = (config_.root_propagation & MS_REC) != 0;
       plan_.then(SetPropagation{config_.root_propagation & ~std::uint64_t{MS_REC}, recursive});
@@ -207,7 +212,8 @@ class Creating : Common {
 
   void attach(const Placed& placed) {
     if (placed.has_slot()) {
-      plan_.then(AttachTree{{next_mount_++}, text(placed.target), placed.attributes, placed.kind, placed.whole});
+      plan_.then(AttachTree{
+          {next_mount_++}, text(placed.target), placed.attributes, placed.kind, placed.whole, placed.below});
       return;
     }
     plan_.then(MountNew{text(placed.mount.type), text(placed.target), plan_.list(placed.mount.data), placed.attributes,
@@ -272,8 +278,8 @@ class Creating : Common {
 class Joining : Common {
  public:
   Joining(const Config& config, const Process& process, const ExecWishes& wishes, const runtime::Host& host,
-          std::string_view filter)
-      : Common(config, host, filter), process_(process), wishes_(wishes) {}
+          std::string_view filter, std::vector<SecurityLabel> labels)
+      : Common(config, host, filter, std::move(labels)), process_(process), wishes_(wishes) {}
 
   // Beside the process stand others that may want to harm it, so it takes nothing from them on trust.
   StagePlan plan() {
@@ -317,14 +323,19 @@ Slots slots_of(const Config& config, const Wishes& wishes, const MountPlan& moun
   return slots;
 }
 
-StagePlan plan_stage(const Config& config, const Wishes& wishes, const MountPlan& mounts, const runtime::Host& host,
-                     std::string_view filter) {
-  return Creating(config, wishes, mounts, host, filter).plan();
+Result<StagePlan> plan_stage(const Config& config, const Wishes& wishes, const MountPlan& mounts,
+                             const runtime::Host& host, std::string_view filter) {
+  const Process process = config.process.value_or(Process{});
+  std::vector<SecurityLabel> labels =
+      TRY(security_labels(process.apparmor_profile, process.selinux_label, wishes.modules));
+  return Creating(config, wishes, mounts, host, filter, std::move(labels)).plan();
 }
 
-StagePlan plan_joining_stage(const Config& config, const Process& process, const ExecWishes& wishes,
-                             const runtime::Host& host, std::string_view filter) {
-  return Joining(config, process, wishes, host, filter).plan();
+Result<StagePlan> plan_joining_stage(const Config& config, const Process& process, const ExecWishes& wishes,
+                                     const runtime::Host& host, std::string_view filter) {
+  std::vector<SecurityLabel> labels =
+      TRY(security_labels(process.apparmor_profile, process.selinux_label, wishes.modules));
+  return Joining(config, process, wishes, host, filter, std::move(labels)).plan();
 }
 
 std::string sysctl_path(std::string_view key) {
@@ -342,7 +353,8 @@ Result<std::string> bit_mask(std::string_view list) {
     std::string_view range = cut(list, ',');
     const std::string_view from = cut(range, '-');
     const auto first = number(from), last = range.empty() ? first : number(range);
-    if (!first || !last || *first > *last || *last >= kMost) return invalid(cat("\"", from, "\" is no list of numbers"));
+    if (!first || !last || *first > *last || *last >= kMost)
+      return invalid(cat("\"", from, "\" is no list of numbers"));
     const std::size_t size = (*last / 64 + 1) * 8;
     if (mask.size() < size) mask.resize(size);
     for (std::uint64_t n = *first; n <= *last; ++n)

@@ -21,11 +21,12 @@ struct Slots {
 };
 Slots slots_of(const Config& config, const Wishes& wishes, const MountPlan& mounts);
 
-runtime::StagePlan plan_stage(const Config& config, const Wishes& wishes, const MountPlan& mounts,
-                              const runtime::Host& host, std::string_view filter);
-// For one more process in a container that runs.
-runtime::StagePlan plan_joining_stage(const Config& config, const Process& process, const ExecWishes& wishes,
+// Errors: a security label that cannot be had.
+Result<runtime::StagePlan> plan_stage(const Config& config, const Wishes& wishes, const MountPlan& mounts,
                                       const runtime::Host& host, std::string_view filter);
+// For one more process in a container that runs.
+Result<runtime::StagePlan> plan_joining_stage(const Config& config, const Process& process, const ExecWishes& wishes,
+                                              const runtime::Host& host, std::string_view filter);
 
 // Where a sysctl stands below /proc. Its first separator says which of the two it uses: a dot in
 // net/ipv4/conf/eth0.1/forwarding is part of a name.  sysctl(8)

@@ -8,7 +8,7 @@
 #include "cgroups/device_filter.h"
 #include "runtime/base/fs.h"
 #include "runtime/base/words.h"
-#include "runtime/helper.h"
+#include "runtime/base/process.h"
 #include "runtime/oci/unit_properties.h"
 
 namespace convox::oci {
@@ -19,7 +19,7 @@ constexpr int kSeconds = 40;  // its own deadline is 30
 constexpr std::size_t kProcDevicesLimit = 1 << 16;
 
 Program helper_program(const char* verb, bool user, const std::string& unit) {
-  Program program{.path = runtime::helper(kHelper),
+  Program program{.path = helper_path(kHelper),
                   .arguments = {kHelper, verb, user ? "user" : "system", unit},
                   .environment = {"PATH=/usr/sbin:/usr/bin:/sbin:/bin"},
                   .seconds = kSeconds};

@@ -103,6 +103,8 @@ Result<> check_notify(const Profile& profile) {
     return invalid(
         "seccomp: SCMP_ACT_NOTIFY cannot be the default: the call that hands the listener over would wait "
         "for it");
+  if (!profile.listener_metadata.empty() && profile.listener_path.empty())
+    return invalid("seccomp: listenerMetadata is for a listener, but there is no listenerPath");
   if (!profile.notifies()) return ok();
   if (profile.listener_path.empty()) return invalid("seccomp: SCMP_ACT_NOTIFY needs a listenerPath");
   for (const SeccompRule& rule : profile.rules)

@@ -1,11 +1,9 @@
 // How does a profile become a program for the kernel?
 //
-// libseccomp writes it, for each architecture that the profile names and the native one; a call of any other
-// architecture ends the thread. It takes care of what differs between architectures: numbers, x32's bit, and i386's
-// socketcall and ipc, which hold many calls in one. One thing it does not do: a program from it answers an unknown
-// number with the profile's default, often EPERM, after which a libc does not try the older call. So a few instructions
-// go before it that answer numbers above all that the profile names with ENOSYS, as runc does.
-// Man pages: seccomp_rule_add(3), seccomp_arch_add(3). Read next: bpf.h.
+// libseccomp writes it. It takes care of what differs between architectures: numbers, x32's bit, and i386's socketcall
+// and ipc, which hold many calls in one. Each architecture that the profile names, and the native one, gets a program
+// of its own: one for three of them takes libseccomp four times as long as three. Man pages: seccomp_rule_add(3),
+// seccomp_arch_add(3). Read next: profile_dispatch.h, which puts them together.
 #pragma once
 #include <string>
 

@@ -82,7 +82,7 @@ Errno perform(const NewTimeNamespace& step, Stage& stage) noexcept {
     if (rc < 0) return Errno(rc);
     if (rc != end - text) return Errno(-EIO);
   }
-  const UniqueFd namespaces = open_proc(stage, "self/ns", O_RDONLY | O_DIRECTORY, &error);
+  const UniqueFd namespaces = open_proc(stage, "self/ns", O_PATH | O_DIRECTORY, &error);
   if (!namespaces) return error;
   const long opened = sys::openat(namespaces.get(), "time_for_children", O_RDONLY | O_CLOEXEC);
   if (opened < 0) return Errno(opened);

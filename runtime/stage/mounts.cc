@@ -9,6 +9,8 @@
 #include <linux/stat.h>
 #include <sys/statfs.h>
 
+#include <utility>
+
 #include "runtime/stage/stage.h"
 
 namespace convox::stage {
@@ -40,16 +42,22 @@ Errno attach_empty_directory(Stage& stage, const UniqueFd& target) noexcept {
   return error;
 }
 
-// Shows the mount behind `source` (a descriptor in this mount namespace) once more, at `target`.
-Errno bind(Stage& stage, int source, const UniqueFd& target, std::uint64_t attributes) noexcept {
-  const long cloned = sys::open_tree(source, "", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_EMPTY_PATH);
+// Shows the mount behind `source` (a descriptor in this mount namespace) once more, at `target`. `whole`: with all that
+// is mounted below it.
+Errno bind(Stage& stage, int source, const UniqueFd& target, std::uint64_t attributes, bool whole = false) noexcept {
+  constexpr unsigned kRecursive = 0x8000;  // AT_RECURSIVE
+  const unsigned how = AT_EMPTY_PATH | (whole ? kRecursive : 0U);
+  const long cloned = sys::open_tree(source, "", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | how);
   if (cloned < 0) return Errno(cloned);
   const UniqueFd tree(cloned);
   mount_attr set{};
   set.attr_set = attributes;
-  if (const long rc = sys::mount_setattr(tree.get(), "", AT_EMPTY_PATH, &set, sizeof set); rc < 0) return Errno(rc);
-  return attach(stage, tree.get(), target, {.attributes = attributes});
+  if (const long rc = sys::mount_setattr(tree.get(), "", how, &set, sizeof set); rc < 0) return Errno(rc);
+  return attach(stage, tree.get(), target, {.attributes = attributes, .whole = whole, .below = attributes});
 }
+
+// There is nothing at that place: this kernel has no such file.
+bool is_missing(Errno error) noexcept { return error.value == ENOENT || error.value == ENOTDIR; }
 
 }  // namespace
 
@@ -100,10 +108,7 @@ Errno perform(const MountNew& step, Stage& stage) noexcept {
     set.propagation = step.propagation;
     error = Errno(sys::mount_setattr(tree.get(), "", AT_EMPTY_PATH, &set, sizeof set));
   }
-  if (!error && stage.plan.view(step.type) == "proc") {
-    if (stage.proc >= 0) sys::close(stage.proc);  // the host's
-    stage.proc = tree.release();
-  }
+  if (!error && stage.plan.view(step.type) == "proc") use_proc(stage, std::move(tree));
   return error;
 }
 
@@ -140,12 +145,12 @@ Errno perform(const ImageVolume& step, Stage& stage) noexcept {
   return bind(stage, target.get(), target, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV);
 }
 
-// ENOENT is the one error that may be passed over: this kernel has no such file, so there is nothing to hide. /proc and
+// What is missing is the one thing that may be passed over: there is nothing to hide. /proc and
 // /sys themselves cannot be covered: open_mount_target.
 Errno perform(const Mask& step, Stage& stage) noexcept {
   Errno error;
   const UniqueFd target = open_inside(stage, stage.plan.text(step.path), O_PATH | O_NOFOLLOW, true, &error);
-  if (!target) return error.value == ENOENT ? Errno() : error;
+  if (!target) return is_missing(error) ? Errno() : error;
   struct statx st {};
   if (const long rc = sys::statx(target.get(), "", AT_EMPTY_PATH, STATX_TYPE, &st); rc < 0) return Errno(rc);
   if ((st.stx_mode & S_IFMT) == S_IFDIR) {
@@ -161,11 +166,12 @@ Errno perform(const Mask& step, Stage& stage) noexcept {
   return bind(stage, null.get(), target, MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC);
 }
 
+// Its other flags are those of the mount that it lies on.
 Errno perform(const ReadOnly& step, Stage& stage) noexcept {
   Errno error;
   const UniqueFd target = open_inside(stage, stage.plan.text(step.path), O_PATH | O_NOFOLLOW, true, &error);
-  if (!target) return error.value == ENOENT ? Errno() : error;
-  return bind(stage, target.get(), target, kInert);
+  if (!target) return is_missing(error) ? Errno() : error;
+  return bind(stage, target.get(), target, MOUNT_ATTR_RDONLY, true);
 }
 
 // Only what the plan itself mounted there: had a link led elsewhere, something else would become read-only, and what

@@ -141,11 +141,12 @@ UniqueFd open_inside(const Stage& stage, const char* path, int flags, bool plain
 }
 
 UniqueFd open_proc(const Stage& stage, const char* path, int flags, Errno* error) noexcept {
+  flags |= O_CLOEXEC | (flags & O_PATH ? 0 : O_NONBLOCK);
   open_how how{};
-  how.flags = static_cast<unsigned>(flags | O_CLOEXEC | O_NONBLOCK);
+  how.flags = static_cast<unsigned>(flags);
   how.resolve = RESOLVE_BENEATH | RESOLVE_NO_XDEV | RESOLVE_NO_MAGICLINKS;
   long fd = sys::openat2(stage.proc, path, &how, sizeof how);
-  if (fd == -ENOSYS) fd = sys::openat(stage.proc, path, flags | O_CLOEXEC | O_NONBLOCK);
+  if (fd == -ENOSYS) fd = sys::openat(stage.proc, path, flags);
   *error = Errno(fd);
   UniqueFd file(fd);
   struct statx ours {
@@ -165,13 +166,18 @@ Errno check_proc(int proc) noexcept {
   return Errno(static_cast<unsigned long>(fs.f_type) == PROC_SUPER_MAGIC && st.stx_ino == kRootInode ? 0 : -EXDEV);
 }
 
+void use_proc(Stage& stage, UniqueFd proc) noexcept {
+  const UniqueFd before(stage.proc);
+  stage.proc = proc.release();
+}
+
 Errno have_proc(Stage& stage) noexcept {
   if (stage.proc >= 0) return {};
   const long opened = sys::openat(AT_FDCWD, "/proc", O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
   if (opened < 0) return Errno(opened);
   UniqueFd proc(opened);
   if (const Errno error = check_proc(proc.get()); error) return error;
-  stage.proc = proc.release();
+  use_proc(stage, std::move(proc));
   return {};
 }
 

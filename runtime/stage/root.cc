@@ -8,6 +8,8 @@
 #include <linux/openat2.h>
 #include <linux/stat.h>
 
+#include <utility>
+
 #include "runtime/stage/lines.h"
 
 namespace convox::stage {
@@ -109,7 +111,7 @@ Errno perform(const EnterRoot&, Stage& stage) noexcept {
     proc = UniqueFd(made);
   }
   if (!error) error = check_proc(proc.get());
-  if (!error) stage.proc = proc.release();
+  if (!error) use_proc(stage, std::move(proc));
   return error;
 }
 

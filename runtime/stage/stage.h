@@ -166,6 +166,8 @@ UniqueFd open_proc(const Stage& stage, const char* path, int flags, Errno* error
 // Before there is a procfs of the container's own: the one of the mount namespace that we still see. EXDEV if that
 // place shows something else. open.cc
 Errno have_proc(Stage& stage) noexcept;
+// `proc` instead of what was in use. open.cc
+void use_proc(Stage& stage, UniqueFd proc) noexcept;
 // Is it the root of a procfs? EXDEV if not. open.cc
 Errno check_proc(int proc) noexcept;
 // Notes a mount for Verify. mounts.cc

@@ -25,6 +25,7 @@
 #include <sys/syscall.h>
 #include <sys/sysmacros.h>
 #include <sys/types.h>
+#include <sys/un.h>
 #include <sys/utsname.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -461,6 +462,82 @@ int leave_orphan(char** words) {  // a child that outlives its parent and holds 
   return 0;
 }
 
+// NUMBER ARGUMENT...: one system call with these numbers as arguments; prints its result, or the error's name.
+int call(char** words) {
+  long arguments[7] = {};
+  for (int at = 0; at < 7 && words[at]; ++at) arguments[at] = static_cast<long>(strtoull(words[at], nullptr, 0));
+  const long result =
+      syscall(arguments[0], arguments[1], arguments[2], arguments[3], arguments[4], arguments[5], arguments[6]);
+  if (result < 0) {
+    printf("%s\n", strerrorname_np(errno));
+  } else {
+    printf("%ld\n", result);
+  }
+  return 0;
+}
+
+// SECONDS: opens the program file of every other process here, and tries until then to open it once more for writing,
+// as CVE-2019-5736 did; says `writable NAME` for each that it could have overwritten.
+int grab_programs(char** words) {
+  struct stat own {};
+  stat("/proc/self/exe", &own);
+  int grabbed[64], count = 0;
+  timespec start{}, now{};
+  clock_gettime(CLOCK_MONOTONIC, &start);
+  setvbuf(stdout, nullptr, _IONBF, 0);
+  printf("grabbing\n");
+  do {
+    DIR* processes = opendir("/proc");
+    while (const dirent* entry = processes ? readdir(processes) : nullptr) {
+      char path[300];
+      snprintf(path, sizeof path, "/proc/%s/exe", entry->d_name);
+      struct stat st {};
+      const int fd = atoi(entry->d_name) > 0 && count < 64 ? open(path, O_RDONLY | O_CLOEXEC) : -1;
+      if (fd < 0) continue;
+      bool known = fstat(fd, &st) < 0 || (st.st_ino == own.st_ino && st.st_dev == own.st_dev);
+      for (int at = 0; at < count && !known; ++at) {
+        struct stat other {};
+        known = fstat(grabbed[at], &other) == 0 && other.st_ino == st.st_ino && other.st_dev == st.st_dev;
+      }
+      if (known) {
+        close(fd);
+      } else {
+        grabbed[count++] = fd;
+      }
+    }
+    if (processes) closedir(processes);
+    for (int at = 0; at < count; ++at) {
+      char path[64], name[4096] = "";
+      snprintf(path, sizeof path, "/proc/self/fd/%d", grabbed[at]);
+      const int fd = open(path, O_WRONLY | O_CLOEXEC);
+      if (fd < 0) continue;
+      if (readlink(path, name, sizeof name - 1) > 0) printf("writable %s\n", name);
+      close(fd);
+    }
+    clock_gettime(CLOCK_MONOTONIC, &now);
+  } while (now.tv_sec - start.tv_sec < number(words));
+  printf("grabbed %d\n", count);
+  return 0;
+}
+
+// A B: exchanges the two for ever, to win a race against whoever looks a path up.
+int swap(char** words) {
+  printf("swapping\n");
+  fflush(stdout);
+  for (;;)
+    if (renameat2(AT_FDCWD, words[0], AT_FDCWD, words[1], RENAME_EXCHANGE) < 0) return 1;
+}
+
+// To whoever waits for READY=1.  sd_notify(3)
+int notify(char** words) {
+  const char* path = getenv("NOTIFY_SOCKET");
+  sockaddr_un address{.sun_family = AF_UNIX, .sun_path = {}};
+  if (!path || !words[0] || strlen(path) >= sizeof address.sun_path) return 1;
+  strcpy(address.sun_path, path);
+  const int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+  return sendto(fd, words[0], strlen(words[0]), 0, reinterpret_cast<const sockaddr*>(&address), sizeof address) < 0;
+}
+
 struct Act {
   const char* name;
   int (*perform)(char** words);
@@ -483,7 +560,12 @@ const Act kActs[] = {{"confinement", confinement},
                      {"winsize", window_size},
                      {"is-tty", terminals},
                      {"both-outputs", both_outputs},
-                     {"leave-orphan", leave_orphan}};
+                     {"leave-orphan", leave_orphan},
+                     {"send-datagram", send_datagram},
+                     {"call", call},
+                     {"grab-programs", grab_programs},
+                     {"swap", swap},
+                     {"notify", notify}};
 
 }  // namespace
 

@@ -470,6 +470,7 @@ Test(oci_config, device_rules_leave_out_what_may_be_anything) {
   };
   expect_text(bad(R"({"access": "rx"})"), "linux.resources.devices[0].access: must be of the letters r, w and m");
   expect_text(bad(R"({"access": ""})"), "linux.resources.devices[0].access: must be of the letters r, w and m");
+  expect_text(bad(R"({"access": 1})"), "linux.resources.devices[0].access: must be a string");
   expect_text(bad(R"({"type": "p"})"), "linux.resources.devices[0].type: \"p\" is unknown");
   expect_text(bad(R"({"major": -2})"),
               "linux.resources.devices[0].major: must be a whole number from -1 to 4294967295");

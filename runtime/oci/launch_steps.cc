@@ -140,7 +140,8 @@ Result<> Launch::perform(const CloneInto& step) {
 
 Result<> Launch::open_user_namespace() {
   const UniqueFd process = TRY(process_directory(child_.pid()));
-  user_namespace_ = UniqueFd(TRY(check(sys::openat(process.get(), "ns/user", O_RDONLY | O_CLOEXEC), "open", "ns/user")));
+  user_namespace_ =
+      UniqueFd(TRY(check(sys::openat(process.get(), "ns/user", O_RDONLY | O_CLOEXEC), "open", "ns/user")));
   root_uid_ = TRY(root_of_map(process.get(), "uid_map"));
   root_gid_ = TRY(root_of_map(process.get(), "gid_map"));
   return ok();

@@ -79,13 +79,13 @@ class Launch {
   State& state_;
   std::optional<cgroups::Cgroup> cgroup_;
   UniqueFd gate_;
-  std::vector<UniqueFd> joined_;            // namespaces
-  UniqueFd user_namespace_;                 // the container's, if it has one of its own
+  std::vector<UniqueFd> joined_;               // namespaces
+  UniqueFd user_namespace_;                    // the container's, if it has one of its own
   std::uint32_t root_uid_ = 0, root_gid_ = 0;  // its root, as we see it
-  std::map<std::string, UniqueFd> mapped_;  // user namespaces for idmaps, by their maps
-  std::vector<UniqueFd> slots_;             // what HandOver sends, by slot
+  std::map<std::string, UniqueFd> mapped_;     // user namespaces for idmaps, by their maps
+  std::vector<UniqueFd> slots_;                // what HandOver sends, by slot
   UniqueFd notify_;
-  UniqueFd create_output_;                  // what hooks inside said
+  UniqueFd create_output_;  // what hooks inside said
   runtime::StageChild child_;
 };
 

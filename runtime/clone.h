@@ -19,9 +19,9 @@ namespace convox::runtime {
 
 // What the child needs, all of it made before the clone. Must stay as it is until the stage says hello.
 struct ChildStart {
-  int socket = -1;  // its end of the report socket
-  int stage = -1;   // the sealed stage
-  int plan = -1;    // the sealed plan
+  int socket = -1;              // its end of the report socket
+  int stage = -1;               // the sealed stage
+  int plan = -1;                // the sealed plan
   int stdio[3] = {-1, -1, -1};  // -1: ours, as they are
   std::uint32_t preserved = 0;  // descriptors from 3 on that it keeps too
   std::uint32_t step = 0;       // the number of this step, for its reports
@@ -36,8 +36,8 @@ struct Joined {
 // Where it will live. In a user namespace other than ours it becomes that one's root first, and if it is not that of a
 // container that runs, waits for the word to do so.
 struct Birth {
-  std::uint64_t kinds = 0;         // CLONE_NEW*: new ones, or with `join` those that the container has of its own
-  int join = -1;                   // pidfd of a process of the container
+  std::uint64_t kinds = 0;          // CLONE_NEW*: new ones, or with `join` those that the container has of its own
+  int join = -1;                    // pidfd of a process of the container
   std::vector<Joined> joined = {};  // in this order, before the new ones are made
   [[nodiscard]] bool has_user_namespace() const;
 };

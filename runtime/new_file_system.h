@@ -15,7 +15,7 @@ class NewFileSystem {
   static Result<NewFileSystem> open(const char* type);
   Result<> set(const char* key, const std::string& value);
   Result<> set(const char* flag);
-  Result<> set_option(const std::string& option);  // "KEY=VALUE" or "KEY"
+  Result<> set_option(const std::string& option);     // "KEY=VALUE" or "KEY"
   Result<UniqueFd> create(std::uint64_t attributes);  // MOUNT_ATTR_*
 
  private:

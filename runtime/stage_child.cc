@@ -43,9 +43,8 @@ StageChild::StageChild(const StagePlan& plan, std::size_t first, std::size_t num
 void StageChild::start_clock() { deadline_ = Clock::now() + kLongestStart + longer_; }
 
 Expected expected_of(const ContainerConfig& config) {
-  return {.terminal = config.terminal,
-          .terminal_size = config.terminal_size,
-          .new_user_namespace = config.namespaces.user};
+  return {
+      .terminal = config.terminal, .terminal_size = config.terminal_size, .new_user_namespace = config.namespaces.user};
 }
 
 void StageChild::give_up() {
@@ -178,8 +177,7 @@ Error StageChild::failure(const stage::Report& report) const {
   const std::size_t index = report.step - first_;
   if (index >= plan_.steps().size()) return invalid("the stage reported a step that the plan does not have");
   if (expected_.explain) return expected_.explain(plan_.steps()[index], plan_, error, report.detail);
-  return explain_failure(plan_.steps()[index], plan_, error, report.detail,
-                         expected_.new_user_namespace && !joins_)
+  return explain_failure(plan_.steps()[index], plan_, error, report.detail, expected_.new_user_namespace && !joins_)
       .under(cat("step ", report.step, " of ", size(), ", ", words(plan_.steps()[index], plan_).deed));
 }
 

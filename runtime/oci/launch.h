@@ -2,7 +2,8 @@
 //
 // Step by step, as launch.h does it for convox. Every side effect is named by the state that the first step writes, so
 // the answer to any failure is one call, `dispose` (end.h). Descriptors 0, 1 and 2 are the container's, unchanged; we
-// neither write to them nor keep them. Read next: launch_steps.cc, launch_mounts.cc, launch_devices.cc, start.cc, hooks.h.
+// neither write to them nor keep them. Read next: launch_steps.cc, launch_mounts.cc, launch_devices.cc, start.cc,
+// hooks.h.
 #pragma once
 #include <optional>
 #include <string>

@@ -39,8 +39,7 @@ Result<> set_attributes(const UniqueFd& tree, const Mount& mount) {
   const std::uint64_t below = with_field(mount.recursive_set, mount.recursive_clear);
   if (mount.recursive_set != 0 || below != 0)
     TRY(change_mount(tree.get(), {.set = mount.recursive_set, .clear = below, .whole = true}, mount.source));
-  if (mount.set != 0 || clear != 0)
-    TRY(change_mount(tree.get(), {.set = mount.set, .clear = clear}, mount.source));
+  if (mount.set != 0 || clear != 0) TRY(change_mount(tree.get(), {.set = mount.set, .clear = clear}, mount.source));
   return ok();
 }
 
@@ -126,7 +125,9 @@ Result<> Launch::perform(const CopyUp& step) {
     TRY(check(sys::newfstatat(covered->get(), "", &is, AT_EMPTY_PATH), "stat", mount.destination));
     const runtime::Source source = TRY(runtime::find_source(from, cat(mount.destination, "/."), true));
     const runtime::Target target = TRY(runtime::find_target(to, "/", source));
-    TRY(runtime::copy_tree(from, source, to, target, mount.destination, {.archive = true, .go_on = [] { return ok(); }}), "tmpcopyup");
+    TRY(runtime::copy_tree(from, source, to, target, mount.destination,
+                           {.archive = true, .go_on = [] { return ok(); }}),
+        "tmpcopyup");
     TRY(check(sys::fchownat(tree.get(), "", is.st_uid, is.st_gid, AT_EMPTY_PATH), "chown", mount.destination));
     TRY(check(sys::fchmodat(tree.get(), ".", is.st_mode & 07777), "chmod", mount.destination));
   }

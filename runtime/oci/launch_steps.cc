@@ -266,6 +266,7 @@ Result<> Launch::perform(const RunHooks& step) {
 Result<> Launch::settle_console() {
   UniqueFd& console = child_.console();
   if (!console || around_.outlets.console_socket.empty()) return ok();
+  TRY(check(sys::fcntl(console.get(), F_SETFL, 0), "fcntl", "the terminal"));  // only our own relay never waits
   TRY(send_console(around_.outlets.console_socket, console));
   console.reset();
   return ok();

@@ -18,9 +18,16 @@ using stage::Target;
 // What lxcfs and its like show instead of the kernel's own; nothing else may lie over a part of /proc: a container that
 // chose what its runtime reads there could choose what the runtime does (CVE-2019-19921).
 constexpr std::string_view kReplaceable[] = {
-    "/proc/cpuinfo", "/proc/diskstats", "/proc/meminfo",  "/proc/stat",
-    "/proc/swaps",   "/proc/uptime",    "/proc/loadavg",  "/proc/slabinfo",
-    "/proc/sys/kernel/ns_last_pid",     "/proc/sys/crypto/fips_enabled",
+    "/proc/cpuinfo",
+    "/proc/diskstats",
+    "/proc/meminfo",
+    "/proc/stat",
+    "/proc/swaps",
+    "/proc/uptime",
+    "/proc/loadavg",
+    "/proc/slabinfo",
+    "/proc/sys/kernel/ns_last_pid",
+    "/proc/sys/crypto/fips_enabled",
 };
 
 bool is_below(std::string_view path, std::string_view directory) {
@@ -50,7 +57,8 @@ std::vector<Device> usual_devices() {
 
 Result<> add_device(std::vector<Device>& devices, Device device) {
   device.path = plain_path(device.path);
-  const auto same = std::find_if(devices.begin(), devices.end(), [&](const Device& d) { return d.path == device.path; });
+  const auto same =
+      std::find_if(devices.begin(), devices.end(), [&](const Device& d) { return d.path == device.path; });
   if (same == devices.end()) {
     devices.push_back(std::move(device));
     return ok();
@@ -76,8 +84,7 @@ class Planner {
   }
 
  private:
-  static constexpr std::uint64_t kNotify =
-      MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC;
+  static constexpr std::uint64_t kNotify = MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC;
 
   // Who fills /dev? A mount of something that is there already is left as it is.
   enum class Dev { kHostSide, kStage, kForeign } dev_ = Dev::kStage;
@@ -193,8 +200,7 @@ class Planner {
       if (stage_makes_nodes())
         plan_.nodes.push_back(device);
       else
-        plan_.mounts.push_back(
-            {.source = OpenNode{device}, .target = device.path, .kind = Target::kFile, .mount = {}});
+        plan_.mounts.push_back({.source = OpenNode{device}, .target = device.path, .kind = Target::kFile, .mount = {}});
     }
   }
 

@@ -39,7 +39,7 @@ struct Wishes {
   std::string listening_names;  // LISTEN_FDNAMES
   std::string notify_socket;    // of the host, from NOTIFY_SOCKET; empty: none
   CgroupDriver driver = CgroupDriver::kCgroupfs;
-  bool rootless = false;   // missing rights over cgroups are no error where no limit was asked for
+  bool rootless = false;          // missing rights over cgroups are no error where no limit was asked for
   bool setgroups_denied = false;  // in our own user namespace: /proc/self/setgroups
   bool weights_by_bfq = false;    // groups have io.bfq.weight
   SecurityModules modules;        // if a label is asked for
@@ -84,14 +84,14 @@ struct MakeDevices {  // a tmpfs for /dev with these nodes, and the usual links
   std::vector<Device> devices;
 };
 struct OpenNotify {};  // ROOT/<id>/notify, where `start` will listen
-struct OpenNode {  // a node of the host, to be shown where one cannot be made
+struct OpenNode {      // a node of the host, to be shown where one cannot be made
   Device device;
 };
 struct SetOomScore {
   std::int32_t value = 0;
   bool may_fail = false;  // with EACCES: a user may not lower it
 };
-struct SetAffinity {  // while it shares our memory only its own mask changes: it is a thread's
+struct SetAffinity {       // while it shares our memory only its own mask changes: it is a thread's
   std::string processors;  // "0-3,7"; empty: all that its cgroup has
 };
 struct LimitMemory {

@@ -168,7 +168,8 @@ class Creating : Common {
     if (wishes_.no_pivot)
       plan_.then(MoveRoot{});
     else
-      plan_.then(PivotRoot{});  // after the mounts: proc and sysfs may only be mounted while the host's are still visible
+      plan_.then(
+          PivotRoot{});  // after the mounts: proc and sysfs may only be mounted while the host's are still visible
     if (config_.root_propagation != 0) {
       const bool recursive = (config_.root_propagation & MS_REC) != 0;
       plan_.then(SetPropagation{config_.root_propagation & ~std::uint64_t{MS_REC}, recursive});
@@ -212,8 +213,8 @@ class Creating : Common {
 
   void attach(const Placed& placed) {
     if (placed.has_slot()) {
-      plan_.then(AttachTree{
-          {next_mount_++}, text(placed.target), placed.attributes, placed.kind, placed.whole, placed.below});
+      plan_.then(
+          AttachTree{{next_mount_++}, text(placed.target), placed.attributes, placed.kind, placed.whole, placed.below});
       return;
     }
     plan_.then(MountNew{text(placed.mount.type), text(placed.target), plan_.list(placed.mount.data), placed.attributes,

@@ -13,9 +13,9 @@ namespace convox::oci {
 // The descriptors that the host side hands over, in this order: the root, what the mounts need, and these.
 struct Slots {
   std::uint32_t first_mount = 1;
-  std::uint32_t time = 0;                                 // a time namespace to be joined
-  std::uint32_t create_state = 0, create_output = 0;      // of createContainer hooks
-  std::uint32_t start_state = 0, start_output = 0;        // of startContainer hooks
+  std::uint32_t time = 0;                             // a time namespace to be joined
+  std::uint32_t create_state = 0, create_output = 0;  // of createContainer hooks
+  std::uint32_t start_state = 0, start_output = 0;    // of startContainer hooks
   std::uint32_t gate = 0;
   std::uint32_t count = 0;
 };

@@ -102,8 +102,7 @@ Result<> follow(const UniqueFd& connection, const Config& config, const State& s
     if (!incoming.report) break;
     const stage::Report& report = *incoming.report;
     if (report.kind == stage::Report::kFailed) return failure(report, config);
-    if (report.kind == stage::Report::kListener)
-      TRY(send_listener(outlets, incoming.descriptor, state, state.pid));
+    if (report.kind == stage::Report::kListener) TRY(send_listener(outlets, incoming.descriptor, state, state.pid));
     ready |= report.kind == stage::Report::kReady;
   }
   if (!ready) return invalid("it ended before its command ran");

@@ -63,9 +63,9 @@ Words of(const OpenRoot& step) {
   return {cat("open the root ", step.path, " as a mount"), "a copy of its mount, which no path shows", "open_tree(2)"};
 }
 Words of(const OpenBind& step) {
-  return {cat("open ", step.mount.source.empty() ? "its own cgroup" : step.mount.source, " for ",
-              step.mount.destination),
-          "on the host side, before anything in the container can move its path", "open_tree(2)"};
+  return {
+      cat("open ", step.mount.source.empty() ? "its own cgroup" : step.mount.source, " for ", step.mount.destination),
+      "on the host side, before anything in the container can move its path", "open_tree(2)"};
 }
 Words of(const CopyUp& step) {
   return {cat("make a tmpfs with what the root has at ", step.mount.destination), "tmpcopyup", "fsopen(2)"};
@@ -173,8 +173,10 @@ Error command_error(std::string_view command, Errno error) {
 }
 
 Error directory_error(std::string_view directory, Errno error) {
-  return Error{Error::Kind::kSystem, error.value,
-               cat("chdir to cwd (\"", directory, "\") set in config.json failed: ", lower_words(error)), {}};
+  return Error{Error::Kind::kSystem,
+               error.value,
+               cat("chdir to cwd (\"", directory, "\") set in config.json failed: ", lower_words(error)),
+               {}};
 }
 
 std::string status_text(std::uint32_t status) {

@@ -1,6 +1,4 @@
 // What a create and an exec will do: which steps, in which order, and what is refused.
-#include "runtime/oci/plan.h"
-
 #include <criterion/criterion.h>
 #include <linux/mount.h>
 #include <sched.h>
@@ -8,6 +6,7 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 
+#include "runtime/oci/plan.h"
 #include "runtime/oci/stage_plan.h"
 #include "runtime/oci/words.h"
 #include "tests/unit/expect.h"
@@ -127,17 +126,34 @@ Test(oci_plan, the_stage_does_things_in_the_order_that_leaves_no_gap) {
   config.process->rlimits = {{RLIMIT_NOFILE, 16, 16}};
   const Plan plan = planned(config);
   using namespace stage;
-  const std::size_t order[] = {
-      place<StartSession>(plan),    place<NewKeyring>(plan),      place<UnshareMounts>(plan),
-      place<SetHostname>(plan),     place<Receive>(plan),         place<AttachRoot>(plan),
-      place<MountNew>(plan),        place<stage::AwaitHooks>(plan), place<RunHook>(plan),
-      place<PivotRoot>(plan),       place<stage::MakeDirectory>(plan), place<WriteSysctl>(plan),
-      place<MakeReadOnly>(plan),    place<ReadOnly>(plan),        place<Mask>(plan),
-      place<ReadOnlyRoot>(plan),    place<SetLimit>(plan),        place<NoNewPrivileges>(plan),
-      place<DropBounding>(plan),    place<BecomeUser>(plan),      place<SetCapabilities>(plan),
-      place<FindCommand>(plan),     place<Verify>(plan),          place<Gate>(plan),
-      place<RunHook>(plan, 1),      place<CloseOnExec>(plan),     place<LoadFilter>(plan),
-      place<Execute>(plan)};
+  const std::size_t order[] = {place<StartSession>(plan),
+                               place<NewKeyring>(plan),
+                               place<UnshareMounts>(plan),
+                               place<SetHostname>(plan),
+                               place<Receive>(plan),
+                               place<AttachRoot>(plan),
+                               place<MountNew>(plan),
+                               place<stage::AwaitHooks>(plan),
+                               place<RunHook>(plan),
+                               place<PivotRoot>(plan),
+                               place<stage::MakeDirectory>(plan),
+                               place<WriteSysctl>(plan),
+                               place<MakeReadOnly>(plan),
+                               place<ReadOnly>(plan),
+                               place<Mask>(plan),
+                               place<ReadOnlyRoot>(plan),
+                               place<SetLimit>(plan),
+                               place<NoNewPrivileges>(plan),
+                               place<DropBounding>(plan),
+                               place<BecomeUser>(plan),
+                               place<SetCapabilities>(plan),
+                               place<FindCommand>(plan),
+                               place<Verify>(plan),
+                               place<Gate>(plan),
+                               place<RunHook>(plan, 1),
+                               place<CloseOnExec>(plan),
+                               place<LoadFilter>(plan),
+                               place<Execute>(plan)};
   for (std::size_t i = 0; i + 1 < std::size(order); ++i)
     cr_assert(order[i] < order[i + 1], "step %zu of the list", i + 1);
 }
@@ -185,7 +201,7 @@ Test(oci_plan, without_a_mount_at_dev_the_nodes_are_made_in_the_root) {
   Config config = simple();
   config.mounts.erase(config.mounts.begin() + 1);
   const Plan plan = planned(config);
-  cr_assert_str_eq(std::string(plan.stage.view(step<stage::MakeNode>(plan).path)).c_str(), "/dev/null");
+  expect_text(std::string(plan.stage.view(step<stage::MakeNode>(plan).path)), "/dev/null");
   cr_assert_eq(step<stage::MakeNode>(plan).mode, std::uint32_t{S_IFCHR | 0666});
   cr_assert(has<stage::MakeLink>(plan));
 }
@@ -195,7 +211,7 @@ Test(oci_plan, where_nodes_cannot_be_made_the_hosts_are_shown) {
   host.initial_user_namespace = false;
   const Plan plan = planned(simple(), wishes(), host);
   cr_assert(not(host_has<MakeDevices>(plan)));
-  cr_assert_str_eq(host_step<OpenNode>(plan).device.path.c_str(), "/dev/null");
+  expect_text(host_step<OpenNode>(plan).device.path, "/dev/null");
   cr_assert(has<stage::MakeLink>(plan));
   cr_assert(not(has<stage::MakeNode>(plan)));
 }
@@ -207,7 +223,7 @@ Test(oci_plan, sysfs_without_a_network_of_its_own_is_the_hosts_in_a_user_namespa
   Host nested = modern_host();
   nested.initial_user_namespace = false;
   const OpenBind shown = host_step<OpenBind>(planned(config, wishes(), nested));
-  cr_assert_str_eq(shown.mount.source.c_str(), "/sys");
+  expect_text(shown.mount.source, "/sys");
   cr_assert(shown.mount.recursive);
 }
 
@@ -215,21 +231,21 @@ Test(oci_plan, a_cgroup_mount_shows_its_own_group_alone) {
   Config config = simple();
   config.mounts = {mount("cgroup", "/sys/fs/cgroup")};
   const Plan fresh = planned(config);
-  cr_assert_str_eq(std::string(fresh.stage.view(step<stage::MountNew>(fresh).type)).c_str(), "cgroup2");
+  expect_text(std::string(fresh.stage.view(step<stage::MountNew>(fresh).type)), "cgroup2");
   std::erase_if(config.namespaces, [](const Namespace& one) { return one.kind == Kind::kCgroup; });
   const OpenBind bound = host_step<OpenBind>(planned(config));
-  cr_assert_str_eq(bound.mount.type.c_str(), "cgroup");
+  expect_text(bound.mount.type, "cgroup");
   cr_assert(not(bound.mount.recursive));
 }
 
 Test(oci_plan, nothing_is_mounted_inside_of_proc_but_what_lxcfs_shows) {
   Config config = simple();
   config.mounts.push_back(bind("/tmp/x", "/proc/../proc/self/attr"));
-  cr_assert_str_eq(refused(config).c_str(), "\"/proc/self/attr\" cannot be mounted because it is inside /proc");
+  expect_text(refused(config), "\"/proc/self/attr\" cannot be mounted because it is inside /proc");
   config.mounts.back().destination = "/proc/uptime";
-  cr_assert_str_eq(refused(config).c_str(), "accepted");
+  expect_text(refused(config), "accepted");
   config.mounts.back() = mount("tmpfs", "/proc");
-  cr_assert_str_eq(refused(config).c_str(), "\"/proc\" cannot be mounted because it is not of type proc");
+  expect_text(refused(config), "\"/proc\" cannot be mounted because it is not of type proc");
   config.mounts.back() = bind("/srv", "/");
   cr_assert(refused(config).ends_with("over the root of the container"));
 }
@@ -239,7 +255,7 @@ Test(oci_plan, a_read_only_tmpfs_is_writable_until_all_in_it_is_made) {
   config.mounts[1].set = MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID;
   const Plan plan = planned(config);
   cr_assert_eq(host_step<MakeDevices>(plan).mount.set, std::uint64_t{MOUNT_ATTR_NOSUID});
-  cr_assert_str_eq(std::string(plan.stage.view(step<stage::MakeReadOnly>(plan).target)).c_str(), "/dev");
+  expect_text(std::string(plan.stage.view(step<stage::MakeReadOnly>(plan).target)), "/dev");
 }
 
 Test(oci_plan, a_user_namespace_is_joined_last_by_who_has_rights_and_first_by_who_has_none) {
@@ -279,12 +295,12 @@ Test(oci_plan, a_cgroup_may_be_lacking_only_where_nothing_was_asked_of_it) {
 Test(oci_plan, cgroups_path_is_below_the_root_and_a_scope_has_three_parts) {
   Config config = simple();
   config.cgroups_path = "/a/../../b/./c";
-  cr_assert_str_eq(host_step<MakeCgroup>(planned(config)).path.c_str(), "b/c");
+  expect_text(host_step<MakeCgroup>(planned(config)).path, "b/c");
   config.cgroups_path = "";
-  cr_assert_str_eq(host_step<MakeCgroup>(planned(config)).path.c_str(), "c1");
+  expect_text(host_step<MakeCgroup>(planned(config)).path, "c1");
   Wishes asked = wishes();
   asked.driver = CgroupDriver::kSystemd;
-  cr_assert_str_eq(host_step<MakeCgroup>(planned(config, asked)).path.c_str(), "system.slice:convox:c1");
+  expect_text(host_step<MakeCgroup>(planned(config, asked)).path, "system.slice:convox:c1");
   config.cgroups_path = "/a/b";
   cr_assert(refused(config, asked).ends_with("as the systemd driver wants it"));
 }
@@ -320,7 +336,7 @@ Test(oci_plan, of_several_values_of_a_variable_the_last_one_counts) {
   asked.listening_names = "a:b";
   asked.notify_socket = "/run/systemd/notify";
   const Plan plan = planned(config, asked);
-  const std::vector<std::string> wanted = {"A=2",          "PATH=/bin",     "NOTIFY_SOCKET=/run/notify/notify.sock",
+  const std::vector<std::string> wanted = {"A=2",          "PATH=/bin",    "NOTIFY_SOCKET=/run/notify/notify.sock",
                                            "LISTEN_FDS=2", "LISTEN_PID=1", "LISTEN_FDNAMES=a:b"};
   cr_assert(plan.stage.env == wanted);
   cr_assert(plan.stage.adds_home);
@@ -328,9 +344,9 @@ Test(oci_plan, of_several_values_of_a_variable_the_last_one_counts) {
 }
 
 Test(oci_plan, a_sysctl_is_a_path_whichever_separator_it_uses) {
-  cr_assert_str_eq(sysctl_path("net.ipv4.ip_forward").c_str(), "sys/net/ipv4/ip_forward");
-  cr_assert_str_eq(sysctl_path("net/ipv4/conf/eth0.1/forwarding").c_str(), "sys/net/ipv4/conf/eth0.1/forwarding");
-  cr_assert_str_eq(sysctl_path("net.ipv4.conf.eth0/1.forwarding").c_str(), "sys/net/ipv4/conf/eth0.1/forwarding");
+  expect_text(sysctl_path("net.ipv4.ip_forward"), "sys/net/ipv4/ip_forward");
+  expect_text(sysctl_path("net/ipv4/conf/eth0.1/forwarding"), "sys/net/ipv4/conf/eth0.1/forwarding");
+  expect_text(sysctl_path("net.ipv4.conf.eth0/1.forwarding"), "sys/net/ipv4/conf/eth0.1/forwarding");
 }
 
 Test(oci_plan, the_root_is_where_hooks_look_for_it) {
@@ -338,7 +354,7 @@ Test(oci_plan, the_root_is_where_hooks_look_for_it) {
   cr_assert_eq(step<stage::AttachRoot>(planned(config)).at.size, 0U);
   config.hooks.create_runtime = {{"/bin/true", {"true"}, {}, 0}};
   const Plan plan = planned(config);
-  cr_assert_str_eq(std::string(plan.stage.view(step<stage::AttachRoot>(plan).at)).c_str(), "/bundle/rootfs");
+  expect_text(std::string(plan.stage.view(step<stage::AttachRoot>(plan).at)), "/bundle/rootfs");
   cr_assert(step<stage::Verify>(plan).mounts == stage::Verify::Mounts::kAtLeast);
   cr_assert(not(host_step<RunHooks>(plan).created));
 }
@@ -360,8 +376,7 @@ Test(oci_plan, an_exec_joins_and_neither_mounts_nor_waits_at_a_gate) {
 }
 
 Test(oci_plan, a_command_that_is_missing_is_told_in_the_words_that_engines_look_for) {
-  cr_assert_str_eq(command_error("x", Errno(-ENOENT)).text.c_str(), "exec: \"x\": executable file not found in $PATH");
-  cr_assert_str_eq(command_error("/x", Errno(-ENOENT)).text.c_str(),
-                   "exec: \"/x\": stat /x: no such file or directory");
-  cr_assert_str_eq(command_error("/x", Errno(-EACCES)).text.c_str(), "exec /x: permission denied");
+  expect_text(command_error("x", Errno(-ENOENT)).text, "exec: \"x\": executable file not found in $PATH");
+  expect_text(command_error("/x", Errno(-ENOENT)).text, "exec: \"/x\": stat /x: no such file or directory");
+  expect_text(command_error("/x", Errno(-EACCES)).text, "exec /x: permission denied");
 }

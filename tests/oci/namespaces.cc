@@ -319,3 +319,26 @@ Test(rootless, a_limit_that_cannot_be_set_is_an_error) {
   cr_expect(ran.status != 0);
   if (is_convox()) EXPECT_CONTAINS(ran.err, "cgroup");
 }
+
+Test(net_devices, are_moved_in_and_renamed) {
+  REQUIRE_CONTAINERS();
+  LIMITATION(Crun | Runc, "of these versions know no netDevices");
+  const Ran made = run({.argv = {"/bin/ip", "link", "add", "oci-test0", "type", "dummy"}});
+  if (made.status != 0) cr_skip("needs dummy network links");
+  run({.argv = {"/bin/ip", "address", "add", "192.0.2.7/24", "dev", "oci-test0"}});
+  Container box;
+  box.set("/linux/netDevices", R"({"oci-test0":{"name":"inside0"}})");
+  box.sh("ip -o address show dev inside0; ip -o link show dev inside0");
+  const std::string out = box.run().out;
+  EXPECT_CONTAINS(out, "192.0.2.7/24");
+  EXPECT_CONTAINS(out, "UP");
+}
+
+Test(net_devices, without_a_network_namespace_are_refused) {
+  REQUIRE_CONTAINERS();
+  LIMITATION(Crun | Runc, "of these versions know no netDevices");
+  Container box;
+  box.namespace_of("network");
+  box.set("/linux/netDevices", R"({"lo":{}})");
+  EXPECT_REFUSED(box.create(), "netDevices");
+}

@@ -77,8 +77,10 @@ Test(namespaces, the_cgroup_namespace_is_joined_by_path) {
 
 Test(namespaces, a_joined_user_namespace_gives_its_mappings) {
   REQUIRE_CONTAINERS();
-  LIMITATION(Crun | Runc, "of these versions cannot write into a bundle of the initial namespace's root");
-  Neighbour user({"--user", "--map-users=0,100000,65536", "--map-groups=0,100000,65536"}, "user");
+  REQUIRE(UserNamespaces);
+  LIMITATION(Runc, "of this version wants mappings in the config");
+  Neighbour user({"--user"}, "user");
+  for (const char* map : {"uid_map", "gid_map"}) write_file(cat("/proc/", user.pid(), "/", map), "0 100000 65536\n");
   Facts box;
   box.user_namespace();
   box.erase("/linux/uidMappings");
@@ -292,7 +294,7 @@ Test(rootless, a_container_of_an_ordinary_user_runs_with_its_own_ids) {
   cr_expect(chown(box.root().c_str(), 1000, 1000) == 0);
   cr_expect(chown((box.bundle() + "/config.json").c_str(), 1000, 1000) == 0);
   const Ran ran = run({.argv = {"/usr/bin/setpriv", "--reuid", "1000", "--regid", "1000", "--clear-groups",
-                                runtime_path(), "--root", box.root(), "--rootless", "true", "run", box.id()},
+                                runtime_path(), "--root", box.root(), "--rootless=true", "run", box.id()},
                        .environment = {"PATH=/usr/sbin:/usr/bin", "XDG_RUNTIME_DIR=" + box.root()},
                        .directory = box.bundle()});
   EXPECT_STATUS(ran, 0);

@@ -193,6 +193,16 @@ Test(command_line, features_is_one_json_object_without_a_root_directory) {
   EXPECT_AT(ran.out, "/linux/seccomp/enabled", "true");
 }
 
+Test(command_line, features_needs_no_privilege) {
+  REQUIRE_CONTAINERS();
+  LIMITATION(Crun, "features comes with 1.8.6");
+  const Ran ran = run(
+      {.argv = {"/usr/bin/setpriv", "--reuid", "1000", "--regid", "1000", "--clear-groups", runtime_path(), "features"},
+       .environment = {"PATH=/usr/bin"}});
+  EXPECT_STATUS(ran, 0);
+  EXPECT_TEXT(ran.err, "");
+}
+
 Test(command_line, features_names_what_cri_o_looks_for) {
   REQUIRE_CONTAINERS();
   LIMITATION(Crun | Runc, "of these versions know runtime-spec 1.0");

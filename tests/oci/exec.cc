@@ -85,7 +85,8 @@ Test(exec, takes_additional_groups_and_capabilities_from_flags) {
                               .out;
   EXPECT_CONTAINS(" " + fact(out, "groups") + " ", " 7 8 ");
   const auto effective = std::stoull(fact(out, "cap_effective"), nullptr, 16);
-  cr_expect(effective & (1ULL << 21), "%llx", effective);
+  const bool added = effective >> 21 & 1;
+  cr_expect(added, "%llx", effective);
 }
 
 Test(exec, a_process_file_replaces_everything_it_names) {
@@ -141,8 +142,11 @@ Test(exec, detached_returns_with_a_pid_file_that_names_it) {
   REQUIRE_CONTAINERS();
   Running box;
   box.launch();
-  const Ran ran = box.call({"exec", "--detach", "--pid-file", box.path() + "/exec-pid", box.id(), "/bin/sleep", "1000"},
-                           {.limit = std::chrono::seconds(30)});
+  const Ran ran = run(
+      {.argv = {"/bin/sh", "-c", "exec \"$@\" <../in >>../out 2>>../err", "sh", runtime_path(), "--root", box.root(),
+                "exec", "--detach", "--pid-file", box.path() + "/exec-pid", box.id(), "/bin/sleep", "1000"},
+       .environment = {"PATH=/usr/sbin:/usr/bin"},
+       .directory = box.bundle()});
   cr_expect(ran.status == 0);
   const std::string pid = read_file(box.path() + "/exec-pid");
   EXPECT_TEXT(read_file(cat("/proc/", pid, "/comm")), "sleep\n");

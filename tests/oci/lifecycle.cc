@@ -104,6 +104,16 @@ Test(lifecycle, the_current_directory_is_the_bundle_if_none_is_named) {
   EXPECT_CONTAINS(box.call({"run", box.id()}).out, "here\n");
 }
 
+Test(lifecycle, a_config_may_have_another_name) {
+  REQUIRE_CONTAINERS();
+  LIMITATION(Runc, "has no --config");
+  Container box;
+  box.sh("exit 8");
+  write_file(box.bundle() + "/other.json", box.config());
+  box.sh("exit 9");
+  EXPECT_STATUS(box.run({"--config", "other.json"}), 8);
+}
+
 Test(lifecycle, a_config_that_changes_after_create_has_no_effect) {
   REQUIRE_CONTAINERS();
   Container box;

@@ -77,8 +77,10 @@ Test(namespaces, the_cgroup_namespace_is_joined_by_path) {
 
 Test(namespaces, a_joined_user_namespace_gives_its_mappings) {
   REQUIRE_CONTAINERS();
-  LIMITATION(Crun | Runc, "of these versions cannot write into a bundle of the initial namespace's root");
-  Neighbour user({"--user", "--map-users=0,100000,65536", "--map-groups=0,100000,65536"}, "user");
+  REQUIRE(UserNamespaces);
+  LIMITATION(Runc, "of this version wants mappings in the config");
+  Neighbour user({"--user"}, "user");
+  for (const char* map : {"uid_map", "gid_map"}) write_file(cat("/proc/", user.pid(), "/", map), "0 100000 65536\n");
   Facts box;
   box.user_namespace();
   box.erase("/linux/uidMappings");
@@ -281,18 +283,19 @@ Test(user_namespace, a_terminal_belongs_to_its_root) {
 Test(rootless, a_container_of_an_ordinary_user_runs_with_its_own_ids) {
   REQUIRE_CONTAINERS();
   REQUIRE(UserNamespaces);
-  LIMITATION(Crun | Runc, "of these versions insist on a cgroup");
+  LIMITATION(Crun, "takes no value behind --rootless");
   Container box;
   box.set("/linux/namespaces/-", R"({"type":"user"})");
   box.set("/linux/uidMappings", R"([{"containerID":0,"hostID":1000,"size":1}])");
   box.set("/linux/gidMappings", R"([{"containerID":0,"hostID":1000,"size":1}])");
   box.set("/mounts/2/options", R"(["nosuid","noexec","newinstance","ptmxmode=0666","mode=0620"])");
+  box.erase("/linux/cgroupsPath");
   box.testbox({"confinement"});
   box.write_config();
   cr_expect(chown(box.root().c_str(), 1000, 1000) == 0);
   cr_expect(chown((box.bundle() + "/config.json").c_str(), 1000, 1000) == 0);
   const Ran ran = run({.argv = {"/usr/bin/setpriv", "--reuid", "1000", "--regid", "1000", "--clear-groups",
-                                runtime_path(), "--root", box.root(), "--rootless", "true", "run", box.id()},
+                                runtime_path(), "--root", box.root(), "--rootless=true", "run", box.id()},
                        .environment = {"PATH=/usr/sbin:/usr/bin", "XDG_RUNTIME_DIR=" + box.root()},
                        .directory = box.bundle()});
   EXPECT_STATUS(ran, 0);
@@ -318,4 +321,27 @@ Test(rootless, a_limit_that_cannot_be_set_is_an_error) {
                        .directory = box.bundle()});
   cr_expect(ran.status != 0);
   if (is_convox()) EXPECT_CONTAINS(ran.err, "cgroup");
+}
+
+Test(net_devices, are_moved_in_and_renamed) {
+  REQUIRE_CONTAINERS();
+  LIMITATION(Crun | Runc, "of these versions know no netDevices");
+  const Ran made = run({.argv = {"/bin/ip", "link", "add", "oci-test0", "type", "dummy"}});
+  if (made.status != 0) cr_skip("needs dummy network links");
+  run({.argv = {"/bin/ip", "address", "add", "192.0.2.7/24", "dev", "oci-test0"}});
+  Container box;
+  box.set("/linux/netDevices", R"({"oci-test0":{"name":"inside0"}})");
+  box.sh("ip -o address show dev inside0; ip -o link show dev inside0");
+  const std::string out = box.run().out;
+  EXPECT_CONTAINS(out, "192.0.2.7/24");
+  EXPECT_CONTAINS(out, "UP");
+}
+
+Test(net_devices, without_a_network_namespace_are_refused) {
+  REQUIRE_CONTAINERS();
+  LIMITATION(Crun | Runc, "of these versions know no netDevices");
+  Container box;
+  box.namespace_of("network");
+  box.set("/linux/netDevices", R"({"lo":{}})");
+  EXPECT_REFUSED(box.create(), "netDevices");
 }

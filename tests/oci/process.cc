@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include "tests/oci/support/container.h"
+#include "tests/support/sandbox.h"
 
 using namespace convox::test;
 
@@ -417,4 +418,27 @@ Test(session, the_process_leads_one_of_its_own) {
   EXPECT_FACT(out, "pid", "1");
   EXPECT_FACT(out, "sid", "1");
   EXPECT_FACT(out, "threads", "1");
+}
+
+// keyctl(KEYCTL_GET_KEYRING_ID, KEY_SPEC_SESSION_KEYRING, 0)
+Test(keyring, is_a_new_one_unless_the_callers_is_wanted) {
+  REQUIRE_CONTAINERS();
+  const Words serial = {"call", "250", "0", "-3", "0"};
+  Ran own = run({.argv = {Sandbox::build() + "/tests/testbox", "call", "250", "0", "-3", "0"}});
+  if (own.out.empty() || !isdigit(own.out[0])) cr_skip("needs key rings: %s", own.out.c_str());
+  Container box;
+  box.testbox(serial);
+  const std::string fresh = box.run().out;
+  cr_expect(isdigit(fresh[0]) && fresh != own.out, "%s", fresh.c_str());
+  EXPECT_TEXT(box.run({"--no-new-keyring"}).out, own.out);
+}
+
+Test(keyring, of_the_container_is_joined_by_exec) {
+  REQUIRE_CONTAINERS();
+  LIMITATION(Crun, "of this version leaves exec with the caller's");
+  Container box;
+  box.sh("/testbox call 250 0 -3 0; sleep 1000");
+  box.launch();
+  cr_expect(box.says("\n"));
+  EXPECT_TEXT(box.exec({"/testbox", "call", "250", "0", "-3", "0"}).out, box.out());
 }

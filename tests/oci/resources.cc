@@ -498,3 +498,38 @@ Test(update, what_is_no_json_is_refused_and_changes_nothing) {
   cr_expect(box.call({"update", "--resources", "/no/such/file", box.id()}).status != 0);
   EXPECT_TEXT(box.status(), "running");
 }
+
+Test(memory_policy, is_set_before_the_command) {
+  REQUIRE_CONTAINERS();
+  LIMITATION(Crun | Runc, "of these versions know no memoryPolicy");
+  if (!exists("/proc/self/numa_maps")) cr_skip("needs a kernel with NUMA");
+  Container box;
+  box.set("/linux/memoryPolicy", R"({"mode":"MPOL_BIND","nodes":"0"})");
+  box.sh("cat /proc/self/numa_maps");
+  EXPECT_CONTAINS(box.run().out, " bind:0 ");
+}
+
+Test(delegation, a_writable_cgroup_belongs_to_the_containers_root) {
+  REQUIRE_CONTAINERS();
+  REQUIRE(UserNamespaces);
+  LIMITATION(Runc, "of this version delegates nothing");
+  Container box;
+  box.user_namespace();
+  box.set("/mounts/-", R"({"destination":"/sys/fs/cgroup","type":"cgroup","source":"cgroup","options":["rw"]})");
+  box.sh("mkdir /sys/fs/cgroup/child && echo made; sleep 1000");
+  EXPECT_STATUS(box.launch(), 0);
+  if (judged() == Crun) return;  // it says so by an annotation
+  cr_expect(box.says("made"));
+  struct stat st {};
+  stat(box.cgroup().c_str(), &st);
+  cr_expect(st.st_uid == 100000, "%u", st.st_uid);
+}
+
+Test(rdt, a_class_without_a_resctrl_mount_is_refused) {
+  REQUIRE_CONTAINERS();
+  LIMITATION(Crun | Runc, "ignore it, or say something else");
+  if (exists("/sys/fs/resctrl/schemata")) cr_skip("needs a host without resctrl");
+  Container box;
+  box.set("/linux/intelRdt", R"({"closID":"guaranteed","l3CacheSchema":"L3:0=7f0"})");
+  EXPECT_REFUSED(box.create(), "resctrl");
+}

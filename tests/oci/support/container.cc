@@ -11,6 +11,7 @@
 #include <string.h>
 #include <strings.h>
 #include <sys/mount.h>
+#include <sys/sendfile.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -86,7 +87,7 @@ void copy_file(const std::string& from, const std::string& to) {
   struct stat st {};
   if (in < 0 || out < 0 || fstat(in, &st) < 0) cr_fatal("the harness cannot copy %s to %s", from.c_str(), to.c_str());
   for (off_t left = st.st_size; left > 0;) {
-    const ssize_t put = copy_file_range(in, nullptr, out, nullptr, static_cast<std::size_t>(left), 0);
+    const ssize_t put = sendfile(out, in, nullptr, static_cast<std::size_t>(left));
     if (put <= 0) cr_fatal("the harness cannot copy %s: %s", from.c_str(), strerror(errno));
     left -= put;
   }
@@ -150,6 +151,15 @@ Container::Container() {
 }
 
 Container::~Container() {
+  // First the processes: a pid namespace does not end before its last zombie is reaped, and exec's orphans are ours.
+  const int kill_file = open((cgroup() + "/cgroup.kill").c_str(), O_WRONLY | O_CLOEXEC);
+  if (kill_file >= 0 && write(kill_file, "1", 1) == 1)
+    comes_true([this] {
+      while (waitpid(-1, nullptr, WNOHANG) > 0) {
+      }
+      return limit("cgroup.events").find("populated 1") == std::string::npos;
+    });
+  if (kill_file >= 0) close(kill_file);
   for (DIR* list = opendir(root().c_str()); list;) {
     const dirent* entry = readdir(list);
     if (!entry) {
@@ -159,16 +169,9 @@ Container::~Container() {
     if (entry->d_name[0] != '.') bare({"delete", "--force", entry->d_name});
   }
   // What a broken runtime left must not be met by the next test.
-  write_file(path_ + "/in", "1");
-  if (exists(cgroup())) {
-    const int kill_file = open((cgroup() + "/cgroup.kill").c_str(), O_WRONLY | O_CLOEXEC);
-    if (kill_file >= 0 && write(kill_file, "1", 1) == 1)
-      comes_true([this] { return read_file(cgroup() + "/cgroup.events").find("populated 0") != std::string::npos; });
-    if (kill_file >= 0) close(kill_file);
-    walk(cgroup(), [](const FTSENT& entry) {
-      if (entry.fts_info == FTS_DP) rmdir(entry.fts_accpath);
-    });
-  }
+  walk(cgroup(), [](const FTSENT& entry) {
+    if (entry.fts_info == FTS_DP) rmdir(entry.fts_accpath);
+  });
   while (waitpid(-1, nullptr, WNOHANG) > 0) {
   }
   unmount_below(path_);

@@ -83,7 +83,12 @@ int make_root(const Wanted& wanted, pid_t child) {
     must(mount_setattr(tree, "", AT_EMPTY_PATH, &attributes, sizeof attributes), "idmap the lower layer");
     close(static_cast<int>(attributes.userns_fd));
   }
-  if (!wanted.overlay) return tree;
+  if (!wanted.overlay) {  // a copy of a shared mount is shared, and pivot_root(2) refuses such a root
+    mount_attr attributes{};
+    attributes.propagation = MS_PRIVATE;
+    must(mount_setattr(tree, "", AT_EMPTY_PATH, &attributes, sizeof attributes), "make the root private");
+    return tree;
+  }
   const int context = static_cast<int>(must(fsopen("overlay", FSOPEN_CLOEXEC), "fsopen"));
   const auto set = [context](const char* key, const std::string& value) {
     must(fsconfig(context, FSCONFIG_SET_STRING, key, value.c_str(), 0), key);

@@ -36,7 +36,7 @@ host_flags := $(common) -fno-exceptions -fno-rtti $(flags_$(MODE))
 # Criterion's Test() holds a try, so tests have exceptions; what they judge has none. A fixture names only the fields it is about.
 test_flags := $(common) -Wno-missing-field-initializers $(flags_$(MODE))
 LDFLAGS    := -Wl,-z,relro,-z,now -Wl,--gc-sections $(filter -fsanitize=% --coverage,$(flags_$(MODE)))
-static     := $(if $(filter asan,$(MODE)),,-static)
+static     := $(if $(filter asan,$(MODE)),,-static) $(if $(filter release,$(MODE)),-s)
 
 # Every object depends on `flags`, whose content changes with the compiler and its flags; the one that knows where helpers will be
 # installed depends on `prefix`, the one that prints it on `commit`.

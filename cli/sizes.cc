@@ -2,10 +2,11 @@
 
 #include <algorithm>
 #include <array>
-#include <charconv>
 #include <cmath>
 #include <limits>
 #include <optional>
+
+#include "runtime/base/words.h"
 
 namespace convox::cli {
 namespace {
@@ -26,11 +27,11 @@ std::optional<std::int64_t> unit_of(std::string suffix, std::int64_t plain) {
 }  // namespace
 
 Result<std::int64_t> parse_size(std::string_view text, std::int64_t plain) {
-  double number = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number, std::chars_format::fixed);
-  const auto unit = unit_of(std::string(end, text.data() + text.size()), plain);
+  std::string_view rest = text;
+  const double number = take_decimal(rest);
+  const auto unit = unit_of(std::string(rest), plain);
   const double bytes = number * static_cast<double>(unit.value_or(0));
-  const bool is_number = error == std::errc() && text[0] >= '0' && text[0] <= '9';  // neither "-1" nor "inf"
+  const bool is_number = number >= 0 && text[0] != '.';
   if (!is_number || !unit || bytes >= static_cast<double>(std::numeric_limits<std::int64_t>::max()))
     return invalid(cat("\"", text, "\" is not a size"));
   return static_cast<std::int64_t>(bytes);

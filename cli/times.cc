@@ -2,9 +2,10 @@
 
 #include <time.h>
 
-#include <charconv>
 #include <limits>
 #include <optional>
+
+#include "runtime/base/words.h"
 
 namespace convox::cli {
 namespace {
@@ -48,16 +49,6 @@ std::int64_t take_unit(std::string_view& text) {
       return unit;
     }
   return 0;
-}
-
-// A number that `text` begins with, which is taken off; negative if there is none.
-double take_number(std::string_view& text) {
-  double number = -1;
-  if (text.empty() || ((text[0] < '0' || text[0] > '9') && text[0] != '.')) return -1;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number, std::chars_format::fixed);
-  if (error != std::errc()) return -1;
-  text.remove_prefix(static_cast<std::size_t>(end - text.data()));
-  return number;
 }
 
 // Exactly `digits` decimal digits, taken off; negative if they are not there.
@@ -159,7 +150,7 @@ Result<std::int64_t> parse_duration(std::string_view text) {
   double sum = 0;
   std::string_view rest = text;
   do {
-    const double number = take_number(rest);
+    const double number = take_decimal(rest);
     const bool plain_seconds = rest.empty() && sum == 0 && !text.empty() && number >= 0;
     const std::int64_t unit = plain_seconds ? kSecond : take_unit(rest);
     if (number < 0 || unit == 0) return bad;
@@ -177,7 +168,7 @@ Result<std::int64_t> parse_since(std::string_view text, std::int64_t now) {
   std::string_view rest = text;
   for (const auto& [unit, length] : {std::pair('w', 7.0), std::pair('d', 1.0)}) {
     std::string_view behind = rest;
-    const double number = take_number(behind);
+    const double number = take_decimal(behind);
     if (number < 0 || !behind.starts_with(unit)) continue;
     days += number * length;
     rest = behind.substr(1);

@@ -24,4 +24,22 @@ inline std::optional<std::uint64_t> number(std::string_view text, int base = 10)
   return value;
 }
 
+// The decimal number that `text` begins with, "12", "1.5" or ".5", which is taken off; negative if there is none.
+inline double take_decimal(std::string_view& text) {
+  double value = 0, scale = 1;
+  bool digits = false, fraction = false;
+  for (; !text.empty(); text.remove_prefix(1)) {
+    if (text[0] == '.' && !fraction) {
+      fraction = true;
+    } else if (text[0] >= '0' && text[0] <= '9') {
+      digits = true;
+      if (fraction) scale /= 10;
+      value = fraction ? value + (text[0] - '0') * scale : value * 10 + (text[0] - '0');
+    } else {
+      break;
+    }
+  }
+  return digits ? value : -1;
+}
+
 }  // namespace convox

@@ -30,7 +30,15 @@ std::uint64_t attributes_of(std::string_view options) noexcept {
   return attributes;
 }
 
-// One line: ID PARENT MAJOR:MINOR ROOT MOUNT-POINT OPTIONS [shared:N] [master:N] - ...
+// Does a mount get or give what is mounted elsewhere, by the fields behind its options? One that is unbindable is
+// private, too.  proc_pid_mountinfo(5)
+bool propagates(std::string_view fields) noexcept {
+  std::string_view field = cut(&fields, ' ');
+  if (field == "unbindable") field = cut(&fields, ' ');
+  return field != "-";
+}
+
+// One line: ID PARENT MAJOR:MINOR ROOT MOUNT-POINT OPTIONS [shared:N] [master:N] [unbindable] - ...
 Difference check_mount(Stage& stage, const Verify& planned, std::string_view line) noexcept {
   constexpr std::uint64_t compared = MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC;
   std::uint64_t id = 0, parent = 0;
@@ -38,7 +46,7 @@ Difference check_mount(Stage& stage, const Verify& planned, std::string_view lin
     return Difference::kMountUnknown;
   for (int skipped = 0; skipped < 3; ++skipped) cut(&line, ' ');
   const std::uint64_t attributes = attributes_of(cut(&line, ' '));
-  if (line.substr(0, 2) != "- " && !planned.may_be_shared) return Difference::kMountShared;
+  if (propagates(line) && !planned.may_be_shared) return Difference::kMountShared;
   // More than planned is fine (a volume may come from a read-only file system), less is not.
   const auto judge = [&](const MadeMount& made) {
     return made.attributes & compared & ~attributes ? Difference::kMountFlags : Difference::kNone;

@@ -19,7 +19,10 @@ class Exec {
  public:
   // `groups` is RUN/exec. `signals` as of StageChild. All references must outlive this.
   Exec(const ExecPlan& plan, const ExecTarget& target, int groups, int signals, StepDone done = nullptr)
-      : plan_(plan), target_(target), groups_(groups), child_(plan, expected_of(plan.config), signals, std::move(done)) {}
+      : plan_(plan),
+        target_(target),
+        groups_(groups),
+        child_(plan, expected_of(plan.config), signals, std::move(done)) {}
 
   [[nodiscard]] const ExecPlan& plan() const { return plan_; }
   // Errors are `.under("step N of M, what it does")`. After one the caller calls `end`.

@@ -15,7 +15,7 @@ namespace {
 
 constexpr int kEnding[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT};
 constexpr int kOthers[] = {SIGUSR1, SIGUSR2, SIGALRM, SIGCONT, SIGWINCH};
-constexpr int kOwn[] = {SIGKILL, SIGSTOP, SIGSEGV, SIGBUS, SIGFPE,  SIGILL,  SIGTRAP, SIGSYS,
+constexpr int kOwn[] = {SIGKILL, SIGSTOP, SIGSEGV, SIGBUS,  SIGFPE,  SIGILL,  SIGTRAP, SIGSYS,
                         SIGABRT, SIGCHLD, SIGURG,  SIGPIPE, SIGTSTP, SIGTTIN, SIGTTOU};
 
 constexpr unsigned long bit(int signal) { return 1UL << (signal - 1); }

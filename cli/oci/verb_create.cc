@@ -15,8 +15,6 @@
 
 namespace convox::oci {
 
-using convox::check;  // beside those of config.h
-
 namespace {
 
 constexpr Flag kCreateFlags[] = {

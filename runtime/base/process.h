@@ -1,9 +1,9 @@
 // How does convox start another program of its own and hear what it says?
 //
 // Helpers (convox-image, convox-net) are started by path, never through PATH, with an environment and descriptors
-// that we name: stdin is /dev/null or a pipe, stdout and stderr are pipes, everything else is closed at execve. The helper dies
-// with us (PR_SET_PDEATHSIG) and has a deadline. For the payload of a container see runtime/launch: it is started
-// differently. clone3(2), pidfd_open(2), waitid(2), prctl(2)
+// that we name: stdin is /dev/null or a pipe, stdout and stderr are pipes, everything else is closed at execve. The
+// helper dies with us (PR_SET_PDEATHSIG) and has a deadline. For the payload of a container see runtime/launch: it is
+// started differently. clone3(2), pidfd_open(2), waitid(2), prctl(2)
 #pragma once
 #include <optional>
 #include <string>

@@ -7,8 +7,8 @@
 
 #include "cgroups/device_filter.h"
 #include "runtime/base/fs.h"
-#include "runtime/base/words.h"
 #include "runtime/base/process.h"
+#include "runtime/base/words.h"
 #include "runtime/oci/unit_properties.h"
 
 namespace convox::oci {

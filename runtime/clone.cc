@@ -248,45 +248,30 @@ ChildMemory::~ChildMemory() {
   if (stack_) sys::munmap(stack_, kStack);
 }
 
-// The one moment in which anything of ours lies in a container: the namespace for children that we shall have, not for
-// us. Only a child that is born into a PID namespace is in it; all others are joined by the child itself.  setns(2)
-Result<long> ChildMemory::clone_inside(clone_args& args) {
-  const UniqueFd own = TRY(fs::open("/proc/self/ns/pid", O_RDONLY));
-  TRY(check(sys::setns(birth_.join, CLONE_NEWPID), "setns", "the container's PID namespace"));
-  const long pid = clone_onto(&args, &ChildMemory::live, this);
-  if (const long back = sys::setns(own.get(), CLONE_NEWPID); back < 0) {  // nobody else may be born in there
-    if (pid > 0) {  // and it is on our stack, so it must be gone before that is
-      const UniqueFd born(*reinterpret_cast<int*>(args.pidfd));
-      sys::pidfd_send_signal(born.get(), SIGKILL);
-      reap(born);
-    }
-    return os_error("setns", "our own PID namespace", Errno(back));
-  }
-  return pid;
-}
-
-// Namespaces that exist are joined by a task that is there for nothing else: it has a set of namespaces, a working
-// directory and credentials of its own, so none of ours change, not even for a moment. The child that it makes is ours,
-// not its (CLONE_PARENT), and lives on when it ends, which is at once. The cgroup namespace is the child's own to join:
-// from inside one nobody may be born into a group that it does not show.  clone(2), cgroup_namespaces(7)
-Result<long> ChildMemory::clone_among(clone_args& args) {
+// Namespaces that exist and that a child must be born into are joined by a task that is there for nothing else: it has
+// a set of namespaces, a working directory and credentials of its own, so none of ours change, not even for a moment;
+// and it need not come back, which is refused to whoever has no rights over the namespaces that it came from. The child
+// that it makes is ours, not its (CLONE_PARENT), and lives on when it ends, which is at once. The cgroup namespace is
+// the child's own to join: from inside one nobody may be born into a group that it does not show.  clone(2), setns(2),
+// cgroup_namespaces(7)
+Result<long> ChildMemory::clone_among(const std::vector<Joined>& joined, clone_args& args) {
   args.flags |= CLONE_PARENT;
   args.exit_signal = 0;  // that of the task, SIGCHLD
   long result = 0;
-  bool joined = true;
+  bool inside = true;
   const Child task = TRY(call_in_task(CLONE_FILES, [&] {
-    for (const Joined& one : birth_.joined) {
+    for (const Joined& one : joined) {
       if (one.kind == CLONE_NEWCGROUP) continue;
       result = sys::setns(one.fd, static_cast<int>(one.kind));
       if (result < 0) {
-        joined = false;
+        inside = false;
         return;
       }
     }
     result = clone_onto(&args, &ChildMemory::live, this);
   }));
   reap(task.pidfd);
-  if (!joined) return os_error("setns", "a namespace to be joined", Errno(result));
+  if (!inside) return os_error("setns", "a namespace to be joined", Errno(result));
   return result;
 }
 
@@ -334,9 +319,9 @@ Result<Child> ChildMemory::clone(const Birth& birth, int cgroup, const ChildStar
   args.cgroup = cgroup < 0 ? 0 : static_cast<std::uint64_t>(cgroup);
   long pid = 0;
   if (!birth.joined.empty())
-    pid = TRY(clone_among(args));
-  else if (birth.join >= 0 && (birth.kinds & CLONE_NEWPID))
-    pid = TRY(clone_inside(args));
+    pid = TRY(clone_among(birth.joined, args));
+  else if (birth.join >= 0 && (birth.kinds & CLONE_NEWPID))  // all others are joined by the child itself
+    pid = TRY(clone_among({{birth.join, CLONE_NEWPID}}, args));
   else
     pid = clone_onto(&args, &ChildMemory::live, this);
   // user_namespaces(7): refused to whoever is in a chroot

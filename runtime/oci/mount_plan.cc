@@ -106,6 +106,11 @@ class Planner {
       if (dev_ == Dev::kForeign && is_below(plain_path(device.path), "/dev")) continue;
       TRY(add_device(devices_, device));
     }
+    // Where the configuration mounts something it wants that: Podman gives a privileged container the host's nodes so.
+    std::erase_if(devices_, [&](const Device& device) {
+      return std::any_of(config_.mounts.begin(), config_.mounts.end(),
+                         [&](const Mount& mount) { return plain_path(mount.destination) == device.path; });
+    });
     return ok();
   }
 

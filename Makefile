@@ -205,8 +205,8 @@ test-oci: all $(oci_tests) $(BUILD)/tests/testbox ## the OCI conformance tests o
 	$(Q)RUNTIME=$(RUNTIME) scripts/run-tests $(BUILD) oci
 test-engines: all $(engine_tests) $(BUILD)/tests/testbox ## Podman, containerd and buildah over convox-oci, or over RUNTIME=PATH
 	$(Q)scripts/run-tests $(BUILD) engines
-test-vm: programs-for-tests ## the same, in a VM with every cgroup v2 controller
-	$(Q)scripts/run-tests $(BUILD) integration-in-vm
+test-vm: programs-for-tests ## everything that starts programs, in a VM with every cgroup v2 controller (an hour)
+	$(Q)scripts/run-tests $(BUILD) all-in-vm
 compare-unpack: $(BUILD)/convox-image ## our unpacking of a Debian against umoci's (minutes, and the network)
 	$(Q)scripts/compare-unpack $<
 scale: all ## run a thousand detached containers at once

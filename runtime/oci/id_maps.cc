@@ -11,8 +11,6 @@
 
 namespace convox::oci {
 
-using convox::check;  // beside those of config.h
-
 namespace {
 
 constexpr std::uint32_t kNobody = 65534;

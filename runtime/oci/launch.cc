@@ -8,8 +8,6 @@
 
 namespace convox::oci {
 
-using convox::check;  // beside those of config.h
-
 namespace {
 
 constexpr std::chrono::seconds kNoLimit{24 * 3600};

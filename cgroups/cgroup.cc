@@ -81,8 +81,15 @@ Result<UniqueFd> ready_parent(int root, const std::vector<std::string>& names, c
   return at;
 }
 
-// The groups below `dir`. What else is in there are files, which belong to the kernel and vanish with their group.
+bool is_gone(long result) { return result == -ENOENT || result == -ENODEV; }  // ENODEV: open, and removed since
+
+// The groups below `dir`. What else is in there are files, which belong to the kernel and vanish with their group. A
+// directory has two links and one for each directory in it, here too: fs/kernfs/inode.c, kernfs_refresh_inode. Most
+// containers have no groups of their own, and to find none by a listing means to look at fifty files.
 Result<std::vector<std::string>> groups_below(int dir) {
+  struct stat self {};
+  const long seen = sys::newfstatat(dir, "", &self, AT_EMPTY_PATH);
+  if (is_gone(seen) || (seen == 0 && self.st_nlink <= 2)) return std::vector<std::string>();
   std::vector<std::string> names = TRY(fs::list(dir));
   std::erase_if(names, [dir](const std::string& entry) {
     struct stat st {};
@@ -90,8 +97,6 @@ Result<std::vector<std::string>> groups_below(int dir) {
   });
   return names;
 }
-
-bool is_gone(long result) { return result == -ENOENT || result == -ENODEV; }  // ENODEV: open, and removed since
 
 Result<> remove_group(int parent, const std::string& name, int depth) {
   long removed = sys::unlinkat(parent, name.c_str(), AT_REMOVEDIR);
@@ -117,13 +122,9 @@ Result<> add_processes(int dir, std::vector<int>& pids, int depth) {
       at = std::from_chars(at, end, pid).ptr;
       pids.push_back(pid);
     }
-  // A directory has two links and one for each directory in it, here too: fs/kernfs/inode.c, kernfs_refresh_inode. Most
-  // containers have no groups of their own, and to find none by a listing means to look at fifty files.
-  struct stat st {};
-  if (sys::newfstatat(dir, "", &st, AT_EMPTY_PATH) < 0 || st.st_nlink <= 2) return ok();
-  if (depth == kDeepest) return invalid("cgroups are nested too deep");
   const Result<std::vector<std::string>> below = groups_below(dir);
   if (!below) return is_gone(-below.error().code) ? ok() : Result<>(below.error());
+  if (!below->empty() && depth == kDeepest) return invalid("cgroups are nested too deep");
   for (const std::string& group : *below) {
     const UniqueFd next(sys::openat(dir, group.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
     if (next) TRY(add_processes(next.get(), pids, depth + 1));

@@ -13,6 +13,7 @@ namespace {
 
 constexpr unsigned kFlags = rapidjson::kParseIterativeFlag;
 constexpr int kDepth = 64;
+constexpr std::size_t kLongestPlace = 256;
 constexpr const char* kHex = "hex";
 
 // Eight bytes at a time: of every document that is read, most are ASCII.
@@ -39,22 +40,29 @@ bool is_utf8(std::string_view text) {
 // Any order will do, so the cheapest: most names differ in length.
 bool is_before(std::string_view a, std::string_view b) { return a.size() != b.size() ? a.size() < b.size() : a < b; }
 
-// Refuses what C strings and other readers would see differently. Recursion is bounded by kDepth.
-const char* objection(const Value& value, int depth) {
+// Refuses what C strings and other readers would see differently; `place` is then where, as ".a[1].b". Recursion is
+// bounded by kDepth.
+const char* objection(const Value& value, int depth, std::string& place) {
   if (depth > kDepth) return "nested too deeply";
   if (value.IsString())
     return std::memchr(value.GetString(), 0, value.GetStringLength()) ? "a NUL in a string" : nullptr;
   if (value.IsArray()) {
     for (const Value& element : value.GetArray())
-      if (const char* why = objection(element, depth + 1)) return why;
+      if (const char* why = objection(element, depth + 1, place)) {
+        place.insert(0, cat("[", &element - value.Begin(), "]"));
+        return why;
+      }
   }
   if (value.IsObject()) {
     std::vector<std::string_view> keys;
     keys.reserve(value.MemberCount());
     for (const auto& member : value.GetObject()) {
       keys.emplace_back(member.name.GetString(), member.name.GetStringLength());
-      if (const char* why = objection(member.name, depth + 1)) return why;
-      if (const char* why = objection(member.value, depth + 1)) return why;
+      if (const char* why = objection(member.name, depth + 1, place)) return why;
+      if (const char* why = objection(member.value, depth + 1, place)) {
+        place.insert(0, cat(".", keys.back()));
+        return why;
+      }
     }
     std::sort(keys.begin(), keys.end(), is_before);
     if (std::adjacent_find(keys.begin(), keys.end()) != keys.end()) return "a key given twice";
@@ -83,7 +91,12 @@ Result<Document> parse_any(std::string_view text, std::string_view what) {
   if (document.HasParseError())
     return invalid(
         cat(what, ": ", rapidjson::GetParseError_En(document.GetParseError()), " at byte ", document.GetErrorOffset()));
-  if (const char* why = objection(document, 0)) return invalid(cat(what, ": ", why));
+  std::string place;
+  if (const char* why = objection(document, 0, place)) {
+    if (place.empty()) return invalid(cat(what, ": ", why));
+    place.resize(std::min<std::size_t>(place.size(), kLongestPlace));
+    return invalid(cat(what, ": ", std::string_view(place).substr(place.starts_with('.') ? 1 : 0), ": ", why));
+  }
   return document;
 }
 

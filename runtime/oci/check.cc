@@ -7,6 +7,7 @@
 #include <algorithm>
 
 #include "runtime/base/words.h"
+#include "runtime/oci/config_words.h"
 
 namespace convox::oci {
 namespace {
@@ -94,6 +95,24 @@ Result<> check_cgroup(const Config& config) {
   return ok();
 }
 
+std::string_view name_of(const stage::SetLimit& limit) {
+  for (const auto& [word, resource] : kLimits)
+    if (resource == limit.resource) return word;
+  return {};
+}
+
+Result<> check_limits(const std::vector<stage::SetLimit>& limits) {
+  for (auto limit = limits.begin(); limit != limits.end(); ++limit) {
+    const auto wrong = [&](std::string_view what) {
+      return invalid(cat("process.rlimits[", limit - limits.begin(), "]: ", name_of(*limit), what));
+    };
+    const auto same = [&](const stage::SetLimit& other) { return other.resource == limit->resource; };
+    if (std::any_of(limits.begin(), limit, same)) return wrong(" is given twice");
+    if (limit->soft > limit->hard) return wrong(": the soft limit is above the hard one");
+  }
+  return ok();
+}
+
 }  // namespace
 
 bool is_clean_path(std::string_view path) {
@@ -118,11 +137,7 @@ bool is_list_of_numbers(std::string_view text) {
 Result<> check(const Process& process) {
   if (process.args.empty()) return invalid("process.args: must not be empty");
   if (!process.cwd.starts_with('/')) return invalid("process.cwd: must be absolute");
-  for (auto limit = process.rlimits.begin(); limit != process.rlimits.end(); ++limit) {
-    const auto same = [&](const stage::SetLimit& other) { return other.resource == limit->resource; };
-    if (std::any_of(process.rlimits.begin(), limit, same))
-      return invalid(cat("process.rlimits[", limit - process.rlimits.begin(), "]: this limit is given twice"));
-  }
+  TRY(check_limits(process.rlimits));
   if (process.scheduler) TRY(check_scheduler(*process.scheduler));
   if (const auto& affinity = process.exec_cpu_affinity) {
     if (!affinity->initial.empty() && !is_list_of_numbers(affinity->initial))

@@ -85,6 +85,7 @@ const std::string* Config::annotation(std::string_view key) const {
   return nullptr;
 }
 
+std::string_view type_of(Kind kind) { return row(kind).type; }
 std::string_view file_of(Kind kind) { return row(kind).file; }
 std::uint64_t flag_of(Kind kind) { return row(kind).flag; }
 

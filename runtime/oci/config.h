@@ -169,6 +169,8 @@ struct Config {
 
 // The names of the kinds in /proc/PID/ns: "user", "mnt", "pid", "net", "ipc", "uts", "cgroup", "time".
 std::string_view file_of(Kind kind);
+// And in config.json: "mount", "network".
+std::string_view type_of(Kind kind);
 // CLONE_NEW*
 std::uint64_t flag_of(Kind kind);
 

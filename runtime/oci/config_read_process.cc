@@ -1,21 +1,11 @@
 // runtime-spec 1.3, config.md, "Process" and "POSIX process".
 #include <sched.h>
-#include <sys/resource.h>
 
 #include "runtime/oci/config_read.h"
+#include "runtime/oci/config_words.h"
 
 namespace convox::oci {
 namespace {
-
-// uapi/asm-generic/resource.h: the numbers of every architecture but alpha, mips and sparc.
-constexpr Word<std::uint32_t> kLimits[] = {
-    {"RLIMIT_AS", RLIMIT_AS},           {"RLIMIT_CORE", RLIMIT_CORE},         {"RLIMIT_CPU", RLIMIT_CPU},
-    {"RLIMIT_DATA", RLIMIT_DATA},       {"RLIMIT_FSIZE", RLIMIT_FSIZE},       {"RLIMIT_LOCKS", RLIMIT_LOCKS},
-    {"RLIMIT_MEMLOCK", RLIMIT_MEMLOCK}, {"RLIMIT_MSGQUEUE", RLIMIT_MSGQUEUE}, {"RLIMIT_NICE", RLIMIT_NICE},
-    {"RLIMIT_NOFILE", RLIMIT_NOFILE},   {"RLIMIT_NPROC", RLIMIT_NPROC},       {"RLIMIT_RSS", RLIMIT_RSS},
-    {"RLIMIT_RTPRIO", RLIMIT_RTPRIO},   {"RLIMIT_RTTIME", RLIMIT_RTTIME},     {"RLIMIT_SIGPENDING", RLIMIT_SIGPENDING},
-    {"RLIMIT_STACK", RLIMIT_STACK},
-};
 
 // sched(7). SCHED_ISO is a number that the kernel keeps free: it answers EINVAL.
 constexpr Word<std::uint32_t> kPolicies[] = {
@@ -112,6 +102,7 @@ void read(const Item& item, Process& process) {
   item.take("user", process.user);
   item.take("args", process.args);
   item.take("env", process.env);
+  process.cwd.clear();  // it must be there
   item.take("cwd", process.cwd);
   item.take("capabilities", process.capabilities);
   item.take("noNewPrivileges", process.no_new_privileges);

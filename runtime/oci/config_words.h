@@ -1,7 +1,9 @@
-// Which words of the specification stand for which numbers of the kernel? Those that `features` lists too.
+// Which words of the specification stand for which numbers of the kernel? Those that more than one
+// file needs.
 #pragma once
 #include <linux/mempolicy.h>
 #include <linux/sched.h>
+#include <sys/resource.h>
 
 #include <cstdint>
 #include <string_view>
@@ -26,6 +28,16 @@ inline constexpr NamespaceKind kNamespaceKinds[] = {
     {Kind::kTime, "time", "time", CLONE_NEWTIME},
     {Kind::kUser, "user", "user", CLONE_NEWUSER},
     {Kind::kUts, "uts", "uts", CLONE_NEWUTS},
+};
+
+// uapi/asm-generic/resource.h: the numbers of every architecture but alpha, mips and sparc.
+inline constexpr Word<std::uint32_t> kLimits[] = {
+    {"RLIMIT_AS", RLIMIT_AS},           {"RLIMIT_CORE", RLIMIT_CORE},         {"RLIMIT_CPU", RLIMIT_CPU},
+    {"RLIMIT_DATA", RLIMIT_DATA},       {"RLIMIT_FSIZE", RLIMIT_FSIZE},       {"RLIMIT_LOCKS", RLIMIT_LOCKS},
+    {"RLIMIT_MEMLOCK", RLIMIT_MEMLOCK}, {"RLIMIT_MSGQUEUE", RLIMIT_MSGQUEUE}, {"RLIMIT_NICE", RLIMIT_NICE},
+    {"RLIMIT_NOFILE", RLIMIT_NOFILE},   {"RLIMIT_NPROC", RLIMIT_NPROC},       {"RLIMIT_RSS", RLIMIT_RSS},
+    {"RLIMIT_RTPRIO", RLIMIT_RTPRIO},   {"RLIMIT_RTTIME", RLIMIT_RTTIME},     {"RLIMIT_SIGPENDING", RLIMIT_SIGPENDING},
+    {"RLIMIT_STACK", RLIMIT_STACK},
 };
 
 // linux/mempolicy.h of Linux 6.9; older headers lack the last mode.

@@ -44,10 +44,10 @@ Result<bool> is_ours(int dir, const std::string& path, Kind kind) {
 }
 
 Result<UniqueFd> open_namespace(const Namespace& one) {
-  UniqueFd fd = TRY(fs::open(one.path, O_RDONLY), "the ", file_of(one.kind), " namespace");
+  UniqueFd fd = TRY(fs::open(one.path, O_RDONLY), "the ", type_of(one.kind), " namespace");
   const long kind = TRY(check(sys::ioctl(fd.get(), NS_GET_NSTYPE, 0L), "ioctl", one.path));
   if (static_cast<std::uint64_t>(kind) != flag_of(one.kind))
-    return invalid(cat(one.path, " is no ", file_of(one.kind), " namespace"));
+    return invalid(cat(one.path, " is no ", type_of(one.kind), " namespace"));
   return fd;
 }
 

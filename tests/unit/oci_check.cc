@@ -57,6 +57,7 @@ Test(oci_check, there_is_a_root) { expect_text(checked(R"({"ociVersion": "1.0.0"
 Test(oci_check, a_process_has_arguments_and_an_absolute_directory) {
   expect_text(checked_process(R"({"cwd": "/"})"), "process.args: must not be empty");
   expect_text(checked_process(R"({"args": [], "cwd": "/"})"), "process.args: must not be empty");
+  expect_text(checked_process(R"({"args": ["a"]})"), "process.cwd: must be absolute");
   expect_text(checked_process(R"({"args": ["a"], "cwd": "tmp"})"), "process.cwd: must be absolute");
   expect_text(checked_process(R"({"args": ["a"], "cwd": ""})"), "process.cwd: must be absolute");
   expect_text(checked_process(R"({"args": ["a"], "cwd": "/tmp"})"), "good");
@@ -65,8 +66,14 @@ Test(oci_check, a_process_has_arguments_and_an_absolute_directory) {
 Test(oci_check, a_limit_is_given_once) {
   expect_text(checked_process(with_process(R"("rlimits": [{"type": "RLIMIT_CPU"}, {"type": "RLIMIT_CORE"},
       {"type": "RLIMIT_CPU"}])")),
-              "process.rlimits[2]: this limit is given twice");
+              "process.rlimits[2]: RLIMIT_CPU is given twice");
   expect_text(checked_process(with_process(R"("rlimits": [{"type": "RLIMIT_CPU"}, {"type": "RLIMIT_CORE"}])")), "good");
+}
+
+Test(oci_check, a_soft_limit_is_not_above_its_hard_one) {
+  expect_text(checked_process(with_process(R"("rlimits": [{"type": "RLIMIT_CPU", "soft": 2, "hard": 1}])")),
+              "process.rlimits[0]: RLIMIT_CPU: the soft limit is above the hard one");
+  expect_text(checked_process(with_process(R"("rlimits": [{"type": "RLIMIT_CPU", "soft": 2, "hard": 2}])")), "good");
 }
 
 Test(oci_check, each_scheduling_policy_has_its_own_fields) {
@@ -99,7 +106,7 @@ Test(oci_check, an_affinity_is_a_list_of_processors) {
 
 Test(oci_check, a_type_of_namespace_is_given_once_and_joined_by_an_absolute_path) {
   expect_text(checked_linux(R"("namespaces": [{"type": "pid"}, {"type": "ipc"}, {"type": "pid", "path": "/p"}])"),
-              "linux.namespaces[2]: this type is given twice");
+              "linux.namespaces[2]: the type pid is given twice");
   expect_text(checked_linux(R"("namespaces": [{"type": "pid", "path": "proc/1/ns/pid"}])"),
               "linux.namespaces[0].path: must be absolute");
   expect_text(checked_linux(R"("namespaces": [{"type": "pid", "path": "/proc/1/ns/pid"}])"), "good");

@@ -50,6 +50,8 @@ Test(oci_config, refuses_what_two_readers_would_see_differently) {
   cr_expect(refused("[]").find("object") != std::string::npos);
   cr_expect(refused("{").starts_with("config.json: "));
   cr_expect(refused(R"({"ociVersion": "1.0.0", "ociVersion": "1.0.1"})").find("given twice") != std::string::npos);
+  expect_text(refused(R"({"ociVersion": "1.0.0", "process": {"args": ["a", "b\u0000"]}})"),
+              "config.json: process.args[1]: a NUL in a string");
   cr_expect(refused(R"({"ociVersion": "1.0\u0000"})").find("NUL") != std::string::npos);
   cr_expect(refused("{\"hostname\": \"\xff\"}") != "accepted");
 }
@@ -132,7 +134,7 @@ Test(oci_config, what_a_process_does_not_say_is_absent) {
   cr_expect(not(process.console_size || process.user.umask || process.capabilities || process.no_new_privileges));
   cr_expect(not(process.apparmor_profile || process.selinux_label || process.oom_score_adj || process.scheduler));
   cr_expect(not(process.io_priority || process.exec_cpu_affinity));
-  expect_text(process.cwd, "/");
+  expect_text(process.cwd, "");
   cr_expect(not(process_of(R"({"apparmorProfile": "", "selinuxLabel": ""})").apparmor_profile.has_value()));
   cr_expect(process_of(R"({"oomScoreAdj": 0})").oom_score_adj == 0);
   expect_text(refused_process(R"({"oomScoreAdj": 1001})"),

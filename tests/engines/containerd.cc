@@ -266,13 +266,14 @@ Test(containerd, limits_are_set) {
   REQUIRE_ENGINE(kNeeds | CgroupControllers);
   const Ctr ctr;
   EXPECT_STATUS(
-      ctr(Ctr::run_words("one", {"--detach", "--memory-limit", "67108864", "--cpus", "0.5"}, {"sleep", "1000"}, true)),
+      ctr(Ctr::run_words("one", {"--detach", "--memory-limit", "67108864", "--cpus", "0.5", "--cpu-shares", "2048"},
+                         {"sleep", "1000"}, true)),
       0);
   // ctr mounts no cgroups in the container.
   const std::string group = "/sys/fs/cgroup/default/one/";
   EXPECT_TEXT(read_file(group + "memory.max"), "67108864\n");
   EXPECT_TEXT(read_file(group + "cpu.max"), "50000 100000\n");
-  EXPECT_TEXT(read_file(group + "cpu.weight"), "39\n");  // of 1024 shares: from 2..262144 to 1..10000
+  EXPECT_TEXT(read_file(group + "cpu.weight"), "174\n");  // of 1024 shares it were 100, the kernel's default
   EXPECT_CONTAINS(ctr({"tasks", "metrics", "one"}).out, "67108864");
   ctr.remove("one");
   EXPECT_NOTHING_LEFT(ctr);

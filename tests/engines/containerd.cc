@@ -94,6 +94,15 @@ class Ctr : public Engine {
   [[nodiscard]] Ran run(const std::string& id, const Words& flags, const Words& command, Start how = {}) const {
     return (*this)(run_words(id, flags, command), std::move(how));
   }
+  // Of a command that ends before ctr has opened its output, ctr drops the output: this one stays until it was read.
+  // `flags` are those of ctr and name what becomes the root.
+  [[nodiscard]] Ran run_slowly(Words flags, const std::string& script, const std::string& last_words) const {
+    flags.insert(flags.end(), {"/bin/sh", "-c", script + "; read x"});
+    Program program = start(flags, {.keep_input_open = true});
+    cr_expect(program.expect(last_words));
+    program.type("\n");
+    return program.wait();
+  }
   void start_sleeper(const std::string& id) const { EXPECT_STATUS(run(id, {"--detach"}, {"sleep", "1000"}), 0); }
   // "c1 123 RUNNING" without the columns' blanks; empty if there is no such task.
   [[nodiscard]] std::string state(const std::string& id) const {
@@ -171,8 +180,9 @@ Test(containerd, run_with_a_terminal_gives_one_that_follows_the_users) {
 Test(containerd, run_takes_a_directory_as_root) {
   REQUIRE_ENGINE(kNeeds);
   const Ctr ctr;
-  const Ran ran = ctr({"run", "--rm", "--cpu-shares", "0", "--runc-binary", Session::runtime(), "--rootfs",
-                       Session::tree(), "one", "/bin/cat", "/app/README"});
+  const Ran ran = ctr.run_slowly(
+      {"run", "--rm", "--cpu-shares", "0", "--runc-binary", Session::runtime(), "--rootfs", Session::tree(), "one"},
+      "cat /app/README", "tests\n");
   EXPECT_STATUS(ran, 0);
   EXPECT_TEXT(ran.out, "an app for tests\n");
   EXPECT_NOTHING_LEFT(ctr);
@@ -181,17 +191,21 @@ Test(containerd, run_takes_a_directory_as_root) {
 Test(containerd, run_gives_what_its_flags_say) {
   REQUIRE_ENGINE(kNeeds);
   const Ctr ctr;
-  const Ran ran = ctr.run(
-      "one", {"--rm", "--read-only", "--env", "GREETING=hello", "--cwd", "/tmp", "--seccomp"},
-      {"sh", "-c", "echo $GREETING $PWD; touch /x 2>/dev/null || echo kept; grep Seccomp_filters /proc/self/status"});
+  const Ran ran = ctr.run_slowly(
+      Ctr::run_words("one", {"--rm", "--read-only", "--env", "GREETING=hello", "--cwd", "/tmp", "--seccomp"}, {}),
+      "echo $GREETING $PWD; touch /x 2>/dev/null || echo kept; grep Seccomp_filters /proc/self/status", "filters:");
   EXPECT_STATUS(ran, 0);
   EXPECT_TEXT(ran.out, convox::cat("hello /tmp\nkept\nSeccomp_filters:\t", own_seccomp_filters() + 1, "\n"));
   char ours[64] = {};
   cr_assert(readlink("/proc/self/ns/net", ours, sizeof ours - 1) > 0);
-  EXPECT_TEXT(trimmed(ctr.run("two", {"--rm", "--net-host"}, {"readlink", "/proc/self/ns/net"}).out), ours);
   EXPECT_TEXT(
-      trimmed(ctr.run("three", {"--rm", "--privileged"}, {"sh", "-c", "mount -t tmpfs none /tmp && echo mounts"}).out),
-      "mounts");
+      trimmed(
+          ctr.run_slowly(Ctr::run_words("two", {"--rm", "--net-host"}, {}), "readlink /proc/self/ns/net", "]\n").out),
+      ours);
+  EXPECT_TEXT(trimmed(ctr.run_slowly(Ctr::run_words("three", {"--rm", "--privileged"}, {}),
+                                     "mount -t tmpfs none /tmp && echo mounts", "mounts\n")
+                          .out),
+              "mounts");
   EXPECT_NOTHING_LEFT(ctr);
 }
 
@@ -252,13 +266,14 @@ Test(containerd, limits_are_set) {
   REQUIRE_ENGINE(kNeeds | CgroupControllers);
   const Ctr ctr;
   EXPECT_STATUS(
-      ctr(Ctr::run_words("one", {"--detach", "--memory-limit", "67108864", "--cpus", "0.5"}, {"sleep", "1000"}, true)),
+      ctr(Ctr::run_words("one", {"--detach", "--memory-limit", "67108864", "--cpus", "0.5", "--cpu-shares", "2048"},
+                         {"sleep", "1000"}, true)),
       0);
   // ctr mounts no cgroups in the container.
   const std::string group = "/sys/fs/cgroup/default/one/";
   EXPECT_TEXT(read_file(group + "memory.max"), "67108864\n");
   EXPECT_TEXT(read_file(group + "cpu.max"), "50000 100000\n");
-  EXPECT_TEXT(read_file(group + "cpu.weight"), "39\n");  // of 1024 shares: from 2..262144 to 1..10000
+  EXPECT_TEXT(read_file(group + "cpu.weight"), "174\n");  // of 1024 shares it were 100, the kernel's default
   EXPECT_CONTAINS(ctr({"tasks", "metrics", "one"}).out, "67108864");
   ctr.remove("one");
   EXPECT_NOTHING_LEFT(ctr);

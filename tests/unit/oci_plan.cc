@@ -216,6 +216,17 @@ Test(oci_plan, where_nodes_cannot_be_made_the_hosts_are_shown) {
   cr_assert(not(has<stage::MakeNode>(plan)));
 }
 
+Test(oci_plan, a_mount_at_a_devices_place_stands_in_for_it) {
+  Host host = modern_host();
+  host.initial_user_namespace = false;
+  Config config = simple();
+  config.mounts.push_back(bind("/dev/null", "/dev//null"));
+  const Plan plan = planned(std::move(config), wishes(), host);
+  for (const HostStep& step : host_steps(plan))
+    if (const auto* node = std::get_if<OpenNode>(&step)) cr_expect(node->device.path != "/dev/null");
+  expect_text(host_step<OpenNode>(plan).device.path, "/dev/zero");
+}
+
 Test(oci_plan, sysfs_without_a_network_of_its_own_is_the_hosts_in_a_user_namespace_only) {
   Config config = linux_of(R"("namespaces": [{"type": "mount"}, {"type": "pid"}])");
   config.mounts = {mount("sysfs", "/sys")};

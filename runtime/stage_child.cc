@@ -216,7 +216,7 @@ Result<> StageChild::hand_over(const std::vector<UniqueFd>& slots) {
   const std::size_t count = slots.size();
   if (count > stage::kMaxSlots) return invalid("more mounts than one packet carries");
   for (std::size_t i = 0; i < count; ++i) fds[i] = slots[i].get();
-  TRY(send_descriptors(socket_.get(), std::string_view("", 1), fds, count), "to the stage");
+  TRY(send_descriptors(socket_.get(), std::string_view("\0", 1), fds, count), "to the stage");
   return ok();
 }
 

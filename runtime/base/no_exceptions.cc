@@ -40,7 +40,7 @@ void __glibcxx_assert_fail(const char*, int, const char*, const char* what) noex
 }  // namespace std
 
 // The first use of a local static, where no second thread can be at its first use too.
-extern "C" int __cxa_guard_acquire(char* done) { return *done == 0; }
+extern "C" int __cxa_guard_acquire(const char* done) { return *done == 0; }
 extern "C" void __cxa_guard_release(char* done) { *done = 1; }
 extern "C" void __cxa_guard_abort(char*) {}
 extern "C" void __cxa_pure_virtual() { give_up("a call of nothing"); }

@@ -132,7 +132,7 @@ void write_stats(Writer& writer, const cgroups::Counters& counters) {
   });
   object(writer, "hugetlb", [&] {
     for (const auto& [size, meter] : counters.hugepages) {
-      object(writer, size.c_str(), [&] {
+      object(writer, size.c_str(), [&writer, &meter = meter] {
         put(writer, "usage", meter.usage);
         put(writer, "max", meter.peak);
         put(writer, "failcnt", meter.failures);

@@ -175,10 +175,11 @@ $(BUILD)/hosted/%.o: %.cc $(stamp)
 	$(Q)$(CXX) $(host_flags) -c $< -o $@
 $(BUILD)/tests/unit/user_lookup $(BUILD)/tests/unit/plan_view: $(patsubst %,$(BUILD)/hosted/runtime/stage/%.o,user_lookup plan_view)
 # Most tests start the built programs; a few call a library whose work only the kernel can judge.
-$(integration_tests) $(engine_tests): $(BUILD)/%: $(BUILD)/%.o $(BUILD)/libsupport.a $(BUILD)/libconvox.a
+oci_walk := $(BUILD)/tests/integration/oci_fault_walk
+$(filter-out $(oci_walk),$(integration_tests)) $(engine_tests): $(BUILD)/%: $(BUILD)/%.o $(BUILD)/libsupport.a $(BUILD)/libconvox.a
 	$(Q)$(CXX) $^ $(LDFLAGS) $(test_libraries) -o $@
-# The OCI tests call nothing of ours: they judge whatever runtime they are given.
-$(oci_tests): $(BUILD)/%: $(BUILD)/%.o $(BUILD)/libocisupport.a $(BUILD)/libsupport.a $(BUILD)/libconvox.a
+# The OCI tests call nothing of ours: they judge whatever runtime they are given. The fault walk judges as they do.
+$(oci_tests) $(oci_walk): $(BUILD)/%: $(BUILD)/%.o $(BUILD)/libocisupport.a $(BUILD)/libsupport.a $(BUILD)/libconvox.a
 	$(Q)$(CXX) $^ $(LDFLAGS) $(test_libraries) -o $@
 $(BUILD)/tests/support/testbox.o $(BUILD)/tests/support/flood.o: test_flags := $(common) $(flags_release)
 $(BUILD)/tests/testbox $(BUILD)/tests/flood: $(BUILD)/tests/%: $(BUILD)/tests/support/%.o

@@ -4,6 +4,7 @@
 // each point and each fault. Workers walk side by side, each in private namespaces, where its census sees nothing of
 // the others: they are the test program again, with other arguments.
 #pragma once
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -62,6 +63,22 @@ inline std::string masked(const std::string& confinement) {
   }
   return text;
 }
+
+// What a worker has seen; the last line that it prints.
+struct Tally {
+  int runs = 0, leftovers = 0, hangs = 0, weaker = 0, defects = 0;
+  void print() const { printf("walked %d %d %d %d %d\n", runs, leftovers, hangs, weaker, defects); }
+  // Adds what a worker that has ended printed. Its defects in words, or how the worker itself failed.
+  std::string add(const Ran& ran) {
+    const std::size_t last = std::min(ran.out.rfind("walked "), ran.out.size());
+    Tally one;
+    const int read = sscanf(ran.out.c_str() + last, "walked %d %d %d %d %d", &one.runs, &one.leftovers, &one.hangs,
+                            &one.weaker, &one.defects);
+    runs += one.runs, leftovers += one.leftovers, hangs += one.hangs, weaker += one.weaker, defects += one.defects;
+    if (ran.status == 0 && read == 5) return ran.out.substr(0, last);
+    return cat("a worker ended with status ", ran.status, ": ", ran.out, ran.err);
+  }
+};
 
 // Starts `count` workers: this program with `worker NUMBER` and `more`.
 inline std::vector<Program> start_workers(int count, const std::vector<std::string>& more, std::chrono::seconds limit) {

@@ -243,7 +243,8 @@ Start with_environment(Start how) {
 Program Container::start_call(Words words, Start how) {
   unlink((path_ + "/log").c_str());
   how = with_environment(std::move(how));
-  how.argv = words_for(std::move(words));
+  const Words rest = words_for(std::move(words));
+  how.argv.insert(how.argv.end(), rest.begin(), rest.end());
   if (how.directory.empty()) how.directory = bundle();
   return Program(how);
 }
@@ -285,21 +286,29 @@ Ran Container::run(Words flags, Start how) {
   return call(words, std::move(how));
 }
 
-Ran Container::detached(const std::string& verb, Words flags, Start how) {
+Program Container::start_detached(const std::string& verb, const Words& flags, Start how) {
   write_config();
+  unlink((path_ + "/log").c_str());
+  how = with_environment(std::move(how));
+  Words argv = {"/bin/sh", "-c", "exec \"$@\" <../in >>../out 2>>../err", "sh"};
+  argv.insert(argv.end(), how.argv.begin(), how.argv.end());
   Words words = {verb, "--bundle", bundle()};
   words.insert(words.end(), flags.begin(), flags.end());
   words.push_back(id_);
-  unlink((path_ + "/log").c_str());
-  how = with_environment(std::move(how));
+  const Words rest = words_for(words);
+  argv.insert(argv.end(), rest.begin(), rest.end());
+  how.argv = std::move(argv);
+  how.directory = bundle();
+  return Program(how);
+}
+
+Ran Container::detached(const std::string& verb, const Words& flags, Start how) {
   // What it says itself comes into the same file as what the container will say.
   const std::size_t before = err().size();
-  how.argv = {"/bin/sh", "-c", "exec \"$@\" <../in >>../out 2>>../err", "sh"};
-  const Words rest = words_for(words);
-  how.argv.insert(how.argv.end(), rest.begin(), rest.end());
-  how.directory = bundle();
-  Ran ran = Program(how).wait();
+  Ran ran = start_detached(verb, flags, std::move(how)).wait();
   ran.err += err().substr(before);
+  Words words = {verb};
+  words.insert(words.end(), flags.begin(), flags.end());
   hold_to_contract(words, ran);
   return ran;
 }

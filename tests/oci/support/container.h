@@ -64,7 +64,8 @@ class Container {
   // Written by run() and create() themselves.
   void write_config();
 
-  // RUNTIME --root .. --log .. VERB ARGUMENTS
+  // RUNTIME --root .. --log .. VERB ARGUMENTS. What is only started is held to no contract, and may be started by
+  // another program, which `how.argv` names.
   Ran call(Words words, Start how = {});
   Program start_call(Words words, Start how = {});
   // Global flags before the verb, and nothing else but --root.
@@ -73,8 +74,9 @@ class Container {
   // Foreground: `run FLAGS --bundle B ID`.
   Ran run(Words flags = {}, Start how = {});
   // VERB FLAGS --bundle B ID with files as stdio, as conmon does: `out()` and `err()` are what the container wrote.
-  Ran detached(const std::string& verb, Words flags = {}, Start how = {});
-  Ran create(Words flags = {}, Start how = {}) { return detached("create", std::move(flags), std::move(how)); }
+  Ran detached(const std::string& verb, const Words& flags = {}, Start how = {});
+  Program start_detached(const std::string& verb, const Words& flags = {}, Start how = {});
+  Ran create(Words flags = {}, Start how = {}) { return detached("create", flags, std::move(how)); }
   // create and start; the status of the first that failed.
   Ran launch(Words flags = {});
   Ran start() { return call({"start", id_}); }
@@ -96,8 +98,10 @@ class Container {
   // /sys/fs/cgroup/ID/FILE without its last newline, "absent" if there is none.
   [[nodiscard]] std::string limit(const std::string& file) const;
 
-  // Mounts, links, processes, cgroups and the state root: what was not there when the box was made.
+  // Mounts, links, processes, cgroups and the state root: what was not there when the box was made, or when remember()
+  // was last called.
   [[nodiscard]] std::string leftovers() const;
+  void remember() { before_ = census(); }
 
  private:
   [[nodiscard]] Census census() const;

@@ -248,27 +248,12 @@ ChildMemory::~ChildMemory() {
   if (stack_) sys::munmap(stack_, kStack);
 }
 
-// The one moment in which anything of ours lies in a container: the namespace for children that we shall have, not for
-// us. Only a child that is born into a PID namespace is in it; all others are joined by the child itself.  setns(2)
-Result<long> ChildMemory::clone_inside(clone_args& args) {
-  const UniqueFd own = TRY(fs::open("/proc/self/ns/pid", O_RDONLY));
-  TRY(check(sys::setns(birth_.join, CLONE_NEWPID), "setns", "the container's PID namespace"));
-  const long pid = clone_onto(&args, &ChildMemory::live, this);
-  if (const long back = sys::setns(own.get(), CLONE_NEWPID); back < 0) {  // nobody else may be born in there
-    if (pid > 0) {  // and it is on our stack, so it must be gone before that is
-      const UniqueFd born(*reinterpret_cast<int*>(args.pidfd));
-      sys::pidfd_send_signal(born.get(), SIGKILL);
-      reap(born);
-    }
-    return os_error("setns", "our own PID namespace", Errno(back));
-  }
-  return pid;
-}
-
 // Namespaces that exist are joined by a task that is there for nothing else: it has a set of namespaces, a working
 // directory and credentials of its own, so none of ours change, not even for a moment. The child that it makes is ours,
-// not its (CLONE_PARENT), and lives on when it ends, which is at once. The cgroup namespace is the child's own to join:
-// from inside one nobody may be born into a group that it does not show.  clone(2), cgroup_namespaces(7)
+// not its (CLONE_PARENT), and lives on when it ends, which is at once. A PID namespace can only be had like this: it is
+// for children yet to be born, and from a user namespace that does not own ours nobody gets back. The cgroup namespace
+// is the child's own to join: from inside one nobody may be born into a group that it does not show.
+// clone(2), setns(2), cgroup_namespaces(7)
 Result<long> ChildMemory::clone_among(clone_args& args) {
   args.flags |= CLONE_PARENT;
   args.exit_signal = 0;  // that of the task, SIGCHLD
@@ -333,10 +318,9 @@ Result<Child> ChildMemory::clone(const Birth& birth, int cgroup, const ChildStar
   args.stack_size = kStack;
   args.cgroup = cgroup < 0 ? 0 : static_cast<std::uint64_t>(cgroup);
   long pid = 0;
-  if (!birth.joined.empty())
+  if (birth.join >= 0 && (birth.kinds & CLONE_NEWPID)) birth_.joined.push_back({birth.join, CLONE_NEWPID});
+  if (!birth_.joined.empty())
     pid = TRY(clone_among(args));
-  else if (birth.join >= 0 && (birth.kinds & CLONE_NEWPID))
-    pid = TRY(clone_inside(args));
   else
     pid = clone_onto(&args, &ChildMemory::live, this);
   // user_namespaces(7): refused to whoever is in a chroot

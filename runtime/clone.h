@@ -61,7 +61,6 @@ class ChildMemory {
   Result<Child> clone(const Birth& birth, int cgroup, const ChildStart& start);
 
  private:
-  Result<long> clone_inside(clone_args& args);
   Result<long> clone_among(clone_args& args);
   [[noreturn]] static void live(void* self) noexcept;
 

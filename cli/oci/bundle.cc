@@ -72,6 +72,7 @@ Result<Bundle> read_bundle(const Words& words) {
   bundle.text = TRY(config_text(words, directory, bundle.path));
   bundle.config = TRY(read_config(bundle.text));
   TRY(check(bundle.config));
+  bundle.owner = user_name(::geteuid());
   return bundle;
 }
 
@@ -129,7 +130,7 @@ State first_state(const Bundle& bundle, const Wishes& wishes) {
   state.id = wishes.id;
   state.bundle = wishes.bundle;
   state.rootfs = config.root.starts_with('/') ? config.root : cat(wishes.bundle, "/", config.root);
-  state.owner = user_name(::geteuid());
+  state.owner = bundle.owner;
   state.created = cli::rfc3339_nano(cli::now());
   state.driver = wishes.driver;
   if (wishes.driver == CgroupDriver::kCgroupfs) state.cgroup = cgroup_of(config.cgroups_path, wishes.id);

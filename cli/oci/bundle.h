@@ -8,9 +8,10 @@
 namespace convox::oci {
 
 struct Bundle {
-  std::string path;  // absolute
-  std::string text;  // of config.json
-  Config config;     // checked
+  std::string path;   // absolute
+  std::string text;   // of config.json
+  Config config;      // checked
+  std::string owner;  // who calls: later we may be root in a user namespace of our own
 };
 
 // --bundle and --config. Reads the configuration once: a later change of the file changes nothing.

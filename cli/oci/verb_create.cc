@@ -7,6 +7,7 @@
 #include "cli/oci/bundle.h"
 #include "cli/oci/known.h"
 #include "cli/oci/log.h"
+#include "cli/oci/own_user_namespace.h"
 #include "runtime/base/fs.h"
 #include "runtime/base/words.h"
 #include "runtime/oci/end.h"
@@ -160,10 +161,11 @@ Result<Made> make(const Globals& globals, const Words& words, bool gate, bool de
                   const runtime::SignalWatch& watch) {
   const std::string& id = words.arguments[0];
   TRY(check_id(id));
-  const Bundle bundle = TRY(read_bundle(words));
+  Bundle bundle = TRY(read_bundle(words));
   const bool terminal = bundle.config.process && bundle.config.process->terminal;
   Outlets outlets = TRY(outlets_of(words, terminal, detached));
   add_listener(bundle.config, outlets);
+  const bool entered = TRY(enter_own_user_namespace(bundle.config));
   const runtime::Host host = TRY(runtime::read_host());
   const Wishes wishes = TRY(wishes_of(globals, words, bundle, host, gate));
   States states = TRY(States::open(globals.root, true));
@@ -171,6 +173,7 @@ Result<Made> make(const Globals& globals, const Words& words, bool gate, bool de
   const std::string filter = TRY(filter_of(bundle.config, states));
   Claim claim = TRY(states.claim_new(id));
   Making making(std::move(states), std::move(claim), host.cgroups, first_state(bundle, wishes));
+  if (entered) inherit_user_namespace(bundle.config);
   Started started = TRY(making.make(bundle, wishes, host, filter, outlets, watch.fd()));
   return Made{std::move(making), std::move(started), terminal};
 }

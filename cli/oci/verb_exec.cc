@@ -3,6 +3,7 @@
 
 #include "cli/oci/bundle.h"
 #include "cli/oci/known.h"
+#include "cli/oci/own_user_namespace.h"
 #include "runtime/base/fs.h"
 #include "runtime/base/words.h"
 #include "runtime/security/capabilities.h"
@@ -130,7 +131,7 @@ Result<Started> start(const Globals& globals, const Words& words, int signals) {
   const auto target = TRY(find_process(state));
   if (!target) return invalid("cannot exec in a stopped container");
 
-  const Config config = TRY(kept_config(claimed.known.states, state.id));
+  Config config = TRY(kept_config(claimed.known.states, state.id));
   Process process = TRY(process_of(words, config));
   if (process.args.empty()) return invalid("exec needs a command, or --process");
   TRY(check(process));
@@ -145,6 +146,8 @@ Result<Started> start(const Globals& globals, const Words& words, int signals) {
   const auto setgroups = fs::read_once(AT_FDCWD, cat("/proc/", state.pid, "/setgroups"));
   wishes.setgroups_denied = setgroups && setgroups->starts_with("deny");
 
+  const bool entered = TRY(enter_user_namespace_of(state, *target));
+  if (entered) inherit_user_namespace(config);
   const runtime::Host host = TRY(runtime::read_host());
   const std::string filter = TRY(filter_of(config, claimed.known.states));
   const UniqueFd trace = TRY(open_trace());

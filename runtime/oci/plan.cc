@@ -93,13 +93,13 @@ class Planner {
 
   Result<> plan_cgroup() {
     if (wishes_.driver == CgroupDriver::kDisabled) return ok();
-    if (host_.no_cgroups) return *host_.no_cgroups;
     MakeCgroup group;
     group.driver = wishes_.driver;
     group.path = TRY(group_of(config_, wishes_));
     group.settings = TRY(cgroups::settings(config_.resources, wishes_.weights_by_bfq));
     group.controllers = cgroups::controllers_of(group.settings);
     group.may_lack = group.settings.empty() && (wishes_.rootless || !host_.initial_user_namespace);
+    if (host_.no_cgroups) return group.may_lack ? ok() : Result<>(*host_.no_cgroups);
     const auto memory = std::find_if(group.settings.begin(), group.settings.end(),
                                      [](const auto& setting) { return setting.file == "memory.max"; });
     if (memory != group.settings.end()) {

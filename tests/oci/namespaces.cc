@@ -1,4 +1,6 @@
 // linux.namespaces: new ones, joined ones, shared ones, and what cannot be.
+#include <sched.h>
+#include <sys/mount.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -280,47 +282,192 @@ Test(user_namespace, a_terminal_belongs_to_its_root) {
   close(master);
 }
 
+namespace {
+
+// A container that user 1000 makes, who has no rights and no cgroup.
+struct Ordinary : Container {
+  static constexpr unsigned kUser = 1000;
+
+  Ordinary() {
+    set("/linux/namespaces/-", R"({"type":"user"})");
+    map(R"([{"containerID":0,"hostID":1000,"size":1}])");
+    set("/mounts/2/options", R"(["nosuid","noexec","newinstance","ptmxmode=0666","mode=0620"])");
+    erase("/linux/cgroupsPath");
+    for (const std::string& own : {path(), root(), bundle(), rootfs()}) {
+      make_directories(own);
+      cr_expect(chown(own.c_str(), kUser, kUser) == 0);
+    }
+  }
+  void map(const std::string& mappings) {
+    set("/linux/uidMappings", mappings);
+    set("/linux/gidMappings", mappings);
+  }
+  // RUNTIME FLAGS WORDS... as that user, in the bundle.
+  Ran as_user(const Words& words) {
+    Words argv{"/usr/bin/setpriv", "--reuid", "1000", "--regid", "1000", "--clear-groups", runtime_path()};
+    argv.insert(argv.end(), words.begin(), words.end());
+    Start how{.argv = argv, .environment = {"PATH=/usr/sbin:/usr/bin", "XDG_RUNTIME_DIR=" + root()}};
+    how.directory = bundle();
+    return convox::test::run(std::move(how));
+  }
+  Ran run_as_user() {
+    write_config();
+    return as_user({"run", id()});
+  }
+  // Where the containers of that user are without --root.
+  [[nodiscard]] std::string states() const { return root() + "/convox-oci"; }
+};
+
+// In mounts of this test's own, user 1000 has a name and these subordinate ids.
+void give_subordinate_ids() {
+  const bool own = unshare(CLONE_NEWNS) == 0 && mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) == 0;
+  cr_assert(own, "%m");
+  const auto with_line = [](const std::string& file, const std::string& line) {
+    const std::string cover = cat("/tmp/oci-cover-", getpid());
+    write_file(cover, cat(exists(file) ? read_file(file) : "", line, "\n"));
+    const bool mounted = mount(cover.c_str(), file.c_str(), nullptr, MS_BIND, nullptr) == 0;
+    cr_expect(mounted, "%s: %m", file.c_str());
+    unlink(cover.c_str());
+  };
+  with_line("/etc/passwd", "ordinary:x:1000:1000::/:/bin/sh");
+  for (const char* file : {"/etc/subuid", "/etc/subgid"}) with_line(file, "ordinary:300000:65536");
+}
+constexpr const char* kRanges =
+    R"([{"containerID":0,"hostID":1000,"size":1},{"containerID":1,"hostID":300000,"size":65536}])";
+
+}  // namespace
+
 Test(rootless, a_container_of_an_ordinary_user_runs_with_its_own_ids) {
   REQUIRE_CONTAINERS();
   REQUIRE(UserNamespaces);
   LIMITATION(Crun, "takes no value behind --rootless");
-  Container box;
-  box.set("/linux/namespaces/-", R"({"type":"user"})");
-  box.set("/linux/uidMappings", R"([{"containerID":0,"hostID":1000,"size":1}])");
-  box.set("/linux/gidMappings", R"([{"containerID":0,"hostID":1000,"size":1}])");
-  box.set("/mounts/2/options", R"(["nosuid","noexec","newinstance","ptmxmode=0666","mode=0620"])");
-  box.erase("/linux/cgroupsPath");
+  Ordinary box;
   box.testbox({"confinement"});
   box.write_config();
-  cr_expect(chown(box.root().c_str(), 1000, 1000) == 0);
-  cr_expect(chown((box.bundle() + "/config.json").c_str(), 1000, 1000) == 0);
-  const Ran ran = run({.argv = {"/usr/bin/setpriv", "--reuid", "1000", "--regid", "1000", "--clear-groups",
-                                runtime_path(), "--root", box.root(), "--rootless=true", "run", box.id()},
-                       .environment = {"PATH=/usr/sbin:/usr/bin", "XDG_RUNTIME_DIR=" + box.root()},
-                       .directory = box.bundle()});
+  const Ran ran = box.as_user({"--root", box.root(), "--rootless=true", "run", box.id()});
   EXPECT_STATUS(ran, 0);
   EXPECT_FACT(ran.out, "uids", "0 0 0");
   EXPECT_FACT(ran.out, "setgroups", "deny");
+}
+
+Test(rootless, what_spec_writes_for_an_ordinary_user_runs) {
+  REQUIRE_CONTAINERS();
+  REQUIRE(UserNamespaces);
+  LIMITATION(Crun | Runc, "of these versions insist on a cgroup, or a terminal");
+  Ordinary box;
+  EXPECT_STATUS(box.as_user({"spec", "--rootless"}), 0);
+  box.set_config(read_file(box.bundle() + "/config.json"));
+  box.set("/process/terminal", "false");
+  box.args({"/bin/id", "-u"});
+  const Ran ran = box.run_as_user();
+  EXPECT_STATUS(ran, 0);
+  EXPECT_TEXT(ran.out, "0\n");
+  EXPECT_TEXT(ran.err, "");
+}
+
+Test(rootless, its_maker_lists_enters_kills_and_deletes_it) {
+  REQUIRE_CONTAINERS();
+  REQUIRE(UserNamespaces);
+  LIMITATION(Crun | Runc, "of these versions insist on a cgroup");
+  Ordinary box;
+  box.sh("sleep 1000");
+  box.write_config();
+  EXPECT_STATUS(box.as_user({"run", "--detach", "--pid-file", box.root() + "/pid", box.id()}), 0);
+  const std::string pid = read_file(box.root() + "/pid");
+  EXPECT_AT(box.as_user({"state", box.id()}).out, "/status", "running");
+  EXPECT_AT(box.as_user({"list", "--format", "json"}).out, "/0/id", box.id());
+  const Ran entered = box.as_user({"exec", box.id(), "/testbox", "confinement"});
+  EXPECT_STATUS(entered, 0);
+  EXPECT_FACT(entered.out, "uids", "0 0 0");
+  for (const auto& [type, kind] : kKinds)
+    if (std::string(type) != "cgroup")
+      EXPECT_FACT(entered.out, cat("namespace_", kind), link_text(cat("/proc/", pid, "/ns/", kind)));
+  EXPECT_FACT(entered.out, "namespace_user", link_text(cat("/proc/", pid, "/ns/user")));
+  EXPECT_STATUS(box.as_user({"kill", box.id(), "KILL"}), 0);
+  EXPECT_STATUS(box.as_user({"delete", "--force", box.id()}), 0);
+  cr_expect_not(exists(cat(box.states(), "/", box.id())));
+  cr_expect(box.reap(std::stoi(pid)) == 128 + SIGKILL);
+}
+
+Test(rootless, a_created_container_is_started_by_its_maker) {
+  REQUIRE_CONTAINERS();
+  REQUIRE(UserNamespaces);
+  LIMITATION(Crun | Runc, "of these versions insist on a cgroup");
+  Ordinary box;
+  box.sh("echo ran >/proc/1/cwd/tmp/said; sleep 1000");
+  box.set("/mounts/-", R"({"destination":"/tmp","type":"bind","source":"..","options":["rbind"]})");
+  box.write_config();
+  EXPECT_STATUS(box.as_user({"create", box.id()}), 0);
+  EXPECT_AT(box.as_user({"state", box.id()}).out, "/status", "created");
+  EXPECT_STATUS(box.as_user({"start", box.id()}), 0);
+  cr_expect(comes_true([&] { return exists(box.path() + "/said"); }));
+  EXPECT_STATUS(box.as_user({"delete", "--force", box.id()}), 0);
+}
+
+Test(rootless, ranges_are_mapped_by_newuidmap) {
+  REQUIRE_CONTAINERS();
+  REQUIRE(UserNamespaces);
+  LIMITATION(Crun | Runc, "of these versions insist on a cgroup");
+  if (!exists("/usr/bin/newuidmap")) cr_skip("needs newuidmap");
+  give_subordinate_ids();
+  Ordinary box;
+  box.map(kRanges);
+  box.set("/process/user", R"({"uid":7,"gid":8,"additionalGids":[9]})");
+  box.sh("id -u; id -G; cat /proc/self/uid_map");
+  const Ran ran = box.run_as_user();
+  EXPECT_STATUS(ran, 0);
+  EXPECT_CONTAINS(ran.out, "7\n8 9\n");
+  EXPECT_CONTAINS(ran.out, "300000      65536");
+}
+
+Test(rootless, what_runs_with_a_subordinate_id_is_killed_by_its_maker) {
+  REQUIRE_CONTAINERS();
+  REQUIRE(UserNamespaces);
+  LIMITATION(Crun | Runc, "of these versions insist on a cgroup");
+  if (!exists("/usr/bin/newuidmap")) cr_skip("needs newuidmap");
+  give_subordinate_ids();
+  Ordinary box;
+  box.map(kRanges);
+  box.set("/process/user", R"({"uid":7,"gid":8})");
+  box.sh("sleep 1000");
+  box.write_config();
+  EXPECT_STATUS(box.as_user({"run", "--detach", "--pid-file", box.root() + "/pid", box.id()}), 0);
+  const std::string pid = read_file(box.root() + "/pid");
+  EXPECT_CONTAINS(read_file("/proc/" + pid + "/status"), "Uid:\t300006\t");
+  const Ran entered = box.as_user({"exec", "--user", "3:4", box.id(), "/bin/id", "-u"});
+  EXPECT_STATUS(entered, 0);
+  EXPECT_TEXT(entered.out, "3\n");
+  EXPECT_STATUS(box.as_user({"kill", box.id(), "KILL"}), 0);
+  EXPECT_STATUS(box.as_user({"delete", "--force", box.id()}), 0);
+  cr_expect(box.reap(std::stoi(pid)) == 128 + SIGKILL);
+}
+
+Test(rootless, ids_that_are_not_the_users_are_refused) {
+  REQUIRE_CONTAINERS();
+  REQUIRE(UserNamespaces);
+  LIMITATION(Crun | Runc, "of these versions insist on a cgroup");
+  if (!exists("/usr/bin/newuidmap")) cr_skip("needs newuidmap");
+  give_subordinate_ids();
+  Ordinary box;
+  box.map(R"([{"containerID":0,"hostID":1000,"size":1},{"containerID":1,"hostID":500000,"size":65536}])");
+  Ran ran = box.run_as_user();
+  EXPECT_STATUS(ran, 1);
+  EXPECT_CONTAINS(ran.err, "newuidmap");
+  box.map(R"([{"containerID":0,"hostID":300000,"size":65536}])");
+  ran = box.run_as_user();
+  EXPECT_STATUS(ran, 1);
+  EXPECT_CONTAINS(ran.err, "must map id 0 to 1000");
 }
 
 Test(rootless, a_limit_that_cannot_be_set_is_an_error) {
   REQUIRE_CONTAINERS();
   REQUIRE(UserNamespaces);
   LIMITATION(Crun | Runc, "of these versions insist on a cgroup");
-  Container box;
-  box.set("/linux/namespaces/-", R"({"type":"user"})");
-  box.set("/linux/uidMappings", R"([{"containerID":0,"hostID":1000,"size":1}])");
-  box.set("/linux/gidMappings", R"([{"containerID":0,"hostID":1000,"size":1}])");
-  box.set("/mounts/2/options", R"(["nosuid","noexec","newinstance","ptmxmode=0666","mode=0620"])");
+  Ordinary box;
   box.set("/linux/resources", R"({"memory":{"limit":67108864}})");
-  box.write_config();
-  cr_expect(chown(box.root().c_str(), 1000, 1000) == 0);
-  const Ran ran = run({.argv = {"/usr/bin/setpriv", "--reuid", "1000", "--regid", "1000", "--clear-groups",
-                                runtime_path(), "--root", box.root(), "run", box.id()},
-                       .environment = {"PATH=/usr/sbin:/usr/bin", "XDG_RUNTIME_DIR=" + box.root()},
-                       .directory = box.bundle()});
+  const Ran ran = box.run_as_user();
   cr_expect(ran.status != 0);
-  if (is_convox()) EXPECT_CONTAINS(ran.err, "cgroup");
+  EXPECT_CONTAINS(ran.err, "cgroup");
 }
 
 Test(net_devices, are_moved_in_and_renamed) {

@@ -336,6 +336,13 @@ Result<> Cgroup::thaw(milliseconds within) const {
   return ok();
 }
 
+Result<> Cgroup::wait_thawed(milliseconds within) const {
+  Result<> thawed = wait_event("frozen", 0, within);
+  if (!thawed && is_gone(-thawed.error().code)) return ok();
+  if (!thawed) return std::move(thawed).error().under(cat("waiting until ", path_, " is thawed"));
+  return ok();
+}
+
 Result<> Cgroup::remove() const {
   TRY(remove_group(parent_.get(), name_, 0), "removing the cgroup ", path_);
   return ok();

@@ -83,6 +83,8 @@ class Cgroup {
   // and all run on.
   Result<> freeze(milliseconds within) const;
   Result<> thaw(milliseconds within) const;
+  // Returns when somebody has thawed it, or it is gone.
+  Result<> wait_thawed(milliseconds within) const;
 
   // Removes the groups that the container made below, deepest first, then this one. It must be empty. A group that is
   // gone already is success: the undo of a launch may run twice.

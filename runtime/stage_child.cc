@@ -130,10 +130,13 @@ Result<StageChild::Incoming> StageChild::receive() {
     const long ready = sys::ppoll(fds, 2, &timeout);
     if (ready == -EINTR || ready == 0) continue;
     TRY(check(ready, "ppoll", ""));
-    // The others mean a container, and there is none yet: `fg` sends SIGCONT, and a new size is asked for again later.
-    if (const int signal = fds[1].revents ? next_signal(signals_) : 0; asks_to_end(signal))
-      return Error{Error::Kind::kInterrupted, signal, cat("interrupted by signal ", signal, " while starting"), {}};
-    if (!fds[0].revents) continue;
+    // The socket comes first: if it says that there is a payload, the signal is for that, and stays where it is. The
+    // others mean a container, and there is none yet: `fg` sends SIGCONT, and a new size is asked for again later.
+    if (!fds[0].revents) {
+      if (const int signal = next_signal(signals_); asks_to_end(signal))
+        return Error{Error::Kind::kInterrupted, signal, cat("interrupted by signal ", signal, " while starting"), {}};
+      continue;
+    }
 
     Incoming incoming;
     stage::Report report;

@@ -6,6 +6,7 @@
 #include "cli/oci/own_user_namespace.h"
 #include "runtime/base/fs.h"
 #include "runtime/base/words.h"
+#include "runtime/oci/end.h"
 #include "runtime/security/capabilities.h"
 #include "runtime/signals.h"
 #include "runtime/supervisor.h"
@@ -109,13 +110,12 @@ Result<std::string> group_of(const Words& words) {
   return cgroup_of(path, "");
 }
 
-Result<> check_status(Status status, bool ignore_paused) {
+Result<> check_status(Status status) {
   switch (status) {
     case Status::kCreated:
     case Status::kRunning:
       return ok();
     case Status::kPaused:
-      if (ignore_paused) return ok();
       return invalid("cannot exec in a paused container (use --ignore-paused to override)");
     case Status::kCreating:
     case Status::kStopped:
@@ -127,7 +127,7 @@ Result<> check_status(Status status, bool ignore_paused) {
 Result<Started> start(const Globals& globals, const Words& words, int signals) {
   const Claimed claimed = TRY(claim_container(globals, words.arguments[0]));
   const State& state = claimed.known.state;
-  TRY(check_status(claimed.known.status, words.has("ignore-paused")));
+  TRY(check_status(claimed.known.status));
   const auto target = TRY(find_process(state));
   if (!target) return invalid("cannot exec in a stopped container");
 
@@ -156,7 +156,14 @@ Result<Started> start(const Globals& globals, const Words& words, int signals) {
   return exec(plan, state, *target, host.cgroups, outlets, signals, trace_to(trace, plan));
 }
 
+// Without the lock, for whoever resumes it must have that; and while signals still end us.
+Result<> await_resume(const Globals& globals, const std::string& id) {
+  const Known known = TRY(find_container(globals, id));
+  return known.status == Status::kPaused ? await_resume(known.state, hierarchy_or_none()) : ok();
+}
+
 Result<int> exec_verb(const Globals& globals, const Words& words) {
+  if (words.has("ignore-paused")) TRY(await_resume(globals, words.arguments[0]));
   const auto watch = TRY(runtime::SignalWatch::start_all());
   Started started = TRY(start(globals, words, watch.fd()));
   if (words.has("detach")) return 0;

@@ -28,6 +28,7 @@ using cgroups::Cgroup;
 using cgroups::Hierarchy;
 
 constexpr auto kFreezing = 10s;
+constexpr auto kPaused = 24h * 365;
 constexpr int kDyingSeconds = 10;  // from SIGKILL to the end: who waits for a disk does not die before that lets go
 
 Error not_running() { return invalid("container not running"); }
@@ -148,6 +149,11 @@ Result<> resume(const State& state, const Hierarchy& hierarchy) {
   return group->thaw(kFreezing);
 }
 
+Result<> await_resume(const State& state, const Hierarchy& hierarchy) {
+  const auto group = TRY(group_of(state.cgroup, hierarchy));
+  return group ? group->wait_thawed(kPaused) : ok();
+}
+
 // Everything is tried, and the directory goes last: as long as something could not be removed, its name is known.
 Result<std::optional<Error>> dispose(const States& states, const Claim& claim, const std::optional<State>& record,
                                      const Hierarchy& hierarchy) {
@@ -167,7 +173,7 @@ Result<std::optional<Error>> dispose(const States& states, const Claim& claim, c
   const std::vector<Hook> hooks = poststop_hooks(states, *state);
   TRY(states.remove(claim));
   if (!hooks.empty()) {
-    Result<> ran = run_hooks(hooks, "poststop", state_json(*state, Status::kStopped), state->bundle);
+    Result<> ran = run_all_hooks(hooks, "poststop", state_json(*state, Status::kStopped), state->bundle);
     if (!ran) complaint = std::move(ran).error();
   }
   return complaint;

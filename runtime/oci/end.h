@@ -17,6 +17,9 @@ Result<> kill(const State& state, Status status, int signal, bool all, const cgr
 Result<> pause(const State& state, const cgroups::Hierarchy& hierarchy);
 Result<> resume(const State& state, const cgroups::Hierarchy& hierarchy);
 
+// Returns when it goes on, however long that takes, or is gone.
+Result<> await_resume(const State& state, const cgroups::Hierarchy& hierarchy);
+
 // Kills what is left of it, waits for the end, removes its cgroup (and scope, and resctrl group), then its directory,
 // and runs its poststop hooks. `state`: nothing if its record is damaged; then what the configuration beside it and the
 // id say is removed. The value is why a hook failed, which changes nothing any more.

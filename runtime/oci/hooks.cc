@@ -6,6 +6,7 @@
 #include <signal.h>
 #include <sys/wait.h>
 
+#include "runtime/base/first_error.h"
 #include "runtime/base/fs.h"
 #include "runtime/clone.h"
 #include "runtime/oci/words.h"
@@ -80,6 +81,16 @@ Result<> run_hooks(const std::vector<Hook>& hooks, std::string_view kind, std::s
   for (std::size_t i = 0; i < hooks.size(); ++i)
     TRY(run(hooks[i], state_json, bundle.get()), kind, " hook ", i + 1, ", ", hooks[i].path);
   return ok();
+}
+
+Result<> run_all_hooks(const std::vector<Hook>& hooks, std::string_view kind, std::string_view state_json,
+                       const std::string& directory) {
+  const UniqueFd bundle = TRY(fs::open(directory, O_PATH | O_DIRECTORY));
+  FirstError first;
+  for (std::size_t i = 0; i < hooks.size(); ++i)
+    if (Result<> ran = run(hooks[i], state_json, bundle.get()); !ran)
+      first(std::move(ran).error().under(cat(kind, " hook ", i + 1, ", ", hooks[i].path)));
+  return std::move(first).result();
 }
 
 }  // namespace convox::oci

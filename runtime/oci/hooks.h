@@ -17,6 +17,10 @@ namespace convox::oci {
 Result<> run_hooks(const std::vector<Hook>& hooks, std::string_view kind, std::string_view state_json,
                    const std::string& directory);
 
+// All of them, also after one that fails, whose error is the result.
+Result<> run_all_hooks(const std::vector<Hook>& hooks, std::string_view kind, std::string_view state_json,
+                       const std::string& directory);
+
 // A file that holds `text` at offset 0: what a hook inside the container reads.
 Result<UniqueFd> state_file(std::string_view text);
 

@@ -13,12 +13,13 @@
 namespace convox::stage {
 namespace {
 
-// May this be executed? 0, -ENOENT (go on looking), or -EACCES (it is there and may not be).
+// May this be executed? 0, -ENOENT (go on looking), or -EACCES and -EISDIR (it is there and may not be).
 long executable(const char* path) noexcept {
   struct statx st {};
   const long rc = sys::statx(AT_FDCWD, path, 0, STATX_TYPE, &st);
   if (rc == -ENOENT || rc == -ENOTDIR) return -ENOENT;
   if (rc < 0) return rc;
+  if ((st.stx_mode & S_IFMT) == S_IFDIR) return -EISDIR;  // execve(2) itself has EACCES for it, which says less
   if ((st.stx_mode & S_IFMT) != S_IFREG) return -EACCES;
   constexpr int kMayExecute = 1;  // X_OK
   return sys::faccessat2(AT_FDCWD, path, kMayExecute, AT_EACCESS);
@@ -49,8 +50,9 @@ long search_path(Stage& stage, std::string_view command) noexcept {
     *out = '\0';
     const long rc = executable(stage.found);
     if (rc == 0) return 0;
-    if (rc == -EACCES) worst = rc;
-    if (rc != -ENOENT && rc != -EACCES) return rc;  // it may be here: another directory's program is not the one meant
+    if (rc == -EACCES || rc == -EISDIR) worst = -EACCES;
+    if (rc != -ENOENT && rc != -EACCES && rc != -EISDIR)
+      return rc;  // it may be here: another directory's program is not the one meant
   }
   return worst;
 }

@@ -153,7 +153,7 @@ Test(exec, gives_the_status_of_the_command) {
               {{"no-such-command"}, 127, "find no-such-command along PATH: not found in the container"},
               {{"/no/such"}, 127, "not found in the container"},
               {{"/etc/passwd"}, 126, "Permission denied (EACCES)"},
-              {{"/tmp"}, 126, "Permission denied (EACCES)"},
+              {{"/tmp"}, 126, "Is a directory (EISDIR)"},
               {{"--user", "nobody-here", "true"}, 125, "no user or group \"nobody-here\" in the image"},
               {{"--workdir", "/no/such", "true"}, 125, "change to /no/such"},
               {{"--workdir", "here", "true"}, 125, "--workdir \"here\" is not an absolute path"}};

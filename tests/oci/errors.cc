@@ -57,7 +57,8 @@ Test(command_line, an_unknown_flag_is_refused_by_every_verb) {
   for (const char* verb : kVerbs) {
     const Ran ran = box.bare({verb, "--no-such-flag", box.id()});
     cr_expect(ran.status != 0 && !ran.err.empty(), "%s --no-such-flag: %d", verb, ran.status);
-    if (is_convox()) cr_expect(ran.status == 1, "%s --no-such-flag: %d, not 1", verb, ran.status);
+    const int refused = std::string(verb) == "exec" ? 255 : 1;  // so that no status of the command is meant
+    if (is_convox()) cr_expect(ran.status == refused, "%s --no-such-flag: %d, not %d", verb, ran.status, refused);
   }
 }
 
@@ -314,6 +315,7 @@ Test(errors, the_command_is_looked_up_as_the_containers_user) {
   box.args({"/root/tool"});
   EXPECT_STATUS(box.run(), 0);
   box.set("/process/user", R"({"uid":1000,"gid":1000})");
+  box.set("/process/capabilities/effective", "[]");  // as engines do for such a user; CAP_DAC_OVERRIDE would let it in
   EXPECT_REFUSED(box.create(), "permission denied");
 }
 
@@ -330,7 +332,8 @@ Test(errors, the_path_of_the_config_decides_where_the_command_is) {
 Test(errors, a_bundle_that_is_not_there_or_has_no_config_is_refused) {
   REQUIRE_CONTAINERS();
   Container box;
-  EXPECT_REFUSED(box.call({"create", "--bundle", "/no/such/bundle", box.id()}), "no such file or directory");
+  // Not in the kernel's words, which an engine would take for a command that is not there.
+  EXPECT_REFUSED(box.call({"create", "--bundle", "/no/such/bundle", box.id()}), "there is no bundle /no/such/bundle");
   unlink((box.bundle() + "/config.json").c_str());
   EXPECT_REFUSED(box.call({"create", "--bundle", box.bundle(), box.id()}), "config.json");
   EXPECT_NOTHING_LEFT(box);

@@ -482,6 +482,7 @@ int grab_programs(char** words) {
   struct stat own {};
   stat("/proc/self/exe", &own);
   int grabbed[64], count = 0;
+  bool told[64] = {};
   timespec start{}, now{};
   clock_gettime(CLOCK_MONOTONIC, &start);
   setvbuf(stdout, nullptr, _IONBF, 0);
@@ -509,8 +510,9 @@ int grab_programs(char** words) {
     for (int at = 0; at < count; ++at) {
       char path[64], name[4096] = "";
       snprintf(path, sizeof path, "/proc/self/fd/%d", grabbed[at]);
-      const int fd = open(path, O_WRONLY | O_CLOEXEC);
+      const int fd = told[at] ? -1 : open(path, O_WRONLY | O_CLOEXEC);
       if (fd < 0) continue;
+      told[at] = true;
       if (readlink(path, name, sizeof name - 1) > 0) printf("writable %s\n", name);
       close(fd);
     }

@@ -31,6 +31,7 @@ Result<> send_descriptors(int socket, std::string_view payload, const int* descr
   do sent = sys::sendmsg(socket, &message, MSG_NOSIGNAL);
   while (sent == -EINTR);
   TRY(check(sent, "sendmsg", ""));
+  if (static_cast<std::size_t>(sent) != payload.size()) return invalid("the receiver does not read");
   return ok();
 }
 

@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 #include <sys/un.h>
 
 #include <cstring>
@@ -10,6 +11,8 @@
 
 namespace convox::runtime {
 namespace {
+
+constexpr long kLongestSend = 10;  // seconds
 
 Result<sockaddr_un> address_of(int dir, const std::string& name) {
   sockaddr_un address{};
@@ -44,7 +47,13 @@ Result<UniqueFd> connect_to(const std::string& path, int type) {
   const std::size_t slash = path.rfind('/');
   const std::string parent = slash == std::string::npos ? "." : slash == 0 ? "/" : path.substr(0, slash);
   const UniqueFd dir = TRY(fs::open(parent, O_PATH | O_DIRECTORY));
-  return connect_at(dir.get(), slash == std::string::npos ? path : path.substr(slash + 1), type);
+  const sockaddr_un address = TRY(address_of(dir.get(), slash == std::string::npos ? path : path.substr(slash + 1)));
+  UniqueFd socket = TRY(new_socket(type));
+  const timeval limit{kLongestSend, 0};
+  TRY(check(sys::call("setsockopt", __NR_setsockopt, socket.get(), SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit),
+            "setsockopt", "SO_SNDTIMEO"));
+  TRY(check(sys::connect(socket.get(), &address, sizeof address), "connect", path));
+  return socket;
 }
 
 }  // namespace convox::runtime

@@ -12,7 +12,8 @@ Result<> check_list(const std::vector<Namespace>& spaces) {
   for (auto space = spaces.begin(); space != spaces.end(); ++space) {
     const auto place = [&] { return cat("linux.namespaces[", space - spaces.begin(), "]"); };
     const auto same = [&](const Namespace& other) { return other.kind == space->kind; };
-    if (std::any_of(spaces.begin(), space, same)) return invalid(cat(place(), ": the type ", type_of(space->kind), " is given twice"));
+    if (std::any_of(spaces.begin(), space, same))
+      return invalid(cat(place(), ": the type ", type_of(space->kind), " is given twice"));
     if (!space->path.empty() && space->path[0] != '/') return invalid(cat(place(), ".path: must be absolute"));
   }
   return ok();
@@ -52,18 +53,12 @@ bool has_clean_parts(std::string_view key) {
 // Only what belongs to a namespace of the container: every other file of /proc/sys is the host's.
 Result<> check_sysctl(const std::string& key, const Config& config) {
   const auto wrong = [&](std::string_view what) { return invalid(cat("linux.sysctl.", key, ": ", what)); };
-  const auto needs = [&](Kind kind, std::string_view name) -> Result<> {
-    if (config.has_own(kind)) return ok();
-    return wrong(cat("needs ", name, " namespace"));
-  };
   if (!has_clean_parts(key) || key.ends_with('.')) return wrong("is not the name of a setting");
-  if (key.starts_with("fs.mqueue.") || std::find(std::begin(kOfIpc), std::end(kOfIpc), key) != std::end(kOfIpc))
-    return needs(Kind::kIpc, "an IPC");
-  if (key.starts_with("net.")) return needs(Kind::kNetwork, "a network");
-  if (key.starts_with("user.")) return needs(Kind::kUser, "a user");
-  if (key == "kernel.domainname") return needs(Kind::kUts, "a UTS");
   if (key == "kernel.hostname") return wrong("is what `hostname` is for");
-  return wrong("is the host's");
+  const auto kind = kind_of_sysctl(key);
+  if (!kind) return wrong("is the host's");
+  if (!config.has_own(*kind)) return wrong(cat("needs a namespace of the type ", type_of(*kind)));
+  return ok();
 }
 
 // What the kernel takes for a name: net/core/dev.c, dev_valid_name(). `%d` in the new one: the first that is free.
@@ -91,6 +86,15 @@ Result<> check_net_devices(const Config& config) {
 }
 
 }  // namespace
+
+std::optional<Kind> kind_of_sysctl(std::string_view key) {
+  if (key.starts_with("fs.mqueue.") || std::find(std::begin(kOfIpc), std::end(kOfIpc), key) != std::end(kOfIpc))
+    return Kind::kIpc;
+  if (key.starts_with("net.")) return Kind::kNetwork;
+  if (key.starts_with("user.")) return Kind::kUser;
+  if (key == "kernel.domainname") return Kind::kUts;
+  return std::nullopt;
+}
 
 Result<> check_namespaces(const Config& config) {
   TRY(check_list(config.namespaces));

@@ -15,9 +15,11 @@
 #include "cgroups/device_filter.h"
 #include "runtime/base/fs.h"
 #include "runtime/base/words.h"
+#include "runtime/oci/check.h"
 #include "runtime/oci/hooks.h"
 #include "runtime/oci/id_maps.h"
 #include "runtime/oci/launching.h"
+#include "runtime/oci/net_devices.h"
 #include "runtime/oci/outlets.h"
 #include "runtime/oci/resctrl.h"
 #include "runtime/oci/stage_plan.h"
@@ -49,6 +51,14 @@ Result<UniqueFd> open_namespace(const Namespace& one) {
   if (static_cast<std::uint64_t>(kind) != flag_of(one.kind))
     return invalid(cat(one.path, " is no ", type_of(one.kind), " namespace"));
   return fd;
+}
+
+// A namespace that is named and still ours: what a configuration changes in it, it would change for us.
+Result<> check_shared(Kind kind, const Config& config) {
+  for (const auto& [key, value] : config.sysctl)
+    if (kind_of_sysctl(key) == kind)
+      return invalid(cat("linux.sysctl.", key, ": the ", type_of(kind), " namespace is the host's"));
+  return ok();
 }
 
 Result<UniqueFd> process_directory(int pid) { return fs::open(cat("/proc/", pid), O_PATH | O_DIRECTORY); }
@@ -119,6 +129,7 @@ Result<> Launch::perform(const CloneChild& step) {
   for (const Namespace& one : step.joined) {
     UniqueFd fd = TRY(open_namespace(one));
     const bool ours = TRY(is_ours(fd.get(), "", one.kind));
+    if (ours) TRY(check_shared(one.kind, plan_.config));
     if (one.kind == Kind::kUser && ours) continue;  // setns(2): EINVAL
     birth.joined.push_back({fd.get(), flag_of(one.kind)});
     joined_.push_back(std::move(fd));
@@ -205,7 +216,10 @@ Result<> Launch::perform(const JoinResctrl& step) {
   return join_resctrl(resctrl.get(), step.rdt, state_.id, child_.pid());
 }
 
-Result<> Launch::perform(const MoveNetDevices&) { return invalid("linux.netDevices is not supported yet"); }
+// The child waits for its mounts, in its network namespace already; a hook finds the devices there.
+Result<> Launch::perform(const MoveNetDevices& step) {
+  return move_net_devices(step.devices, cat("/proc/", child_.pid(), "/ns/net"));
+}
 
 // The child is in the scope and has memory of its own, so nobody need stand in for it.
 Result<> Launch::end_scope_helper(const std::vector<cgroups::FileValue>& rest) {

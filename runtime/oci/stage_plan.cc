@@ -113,7 +113,7 @@ class Common {
     // Last, so that the filter need not allow any of the calls above.
     if (!filter_.empty()) {
       const bool listens = config_.seccomp && config_.seccomp->notifies();
-      const std::uint32_t flags = config_.seccomp ? config_.seccomp->flags : 0;
+      const std::uint32_t flags = config_.seccomp ? config_.seccomp->load_flags() : 0;
       plan_.then(LoadFilter{text(filter_), flags, listens, !no_new_privileges_});
     }
     plan_.then(Execute{});

@@ -151,21 +151,21 @@ Test(oci_check, clocks_are_moved_only_in_a_new_time_namespace) {
 // --- sysctl ----------------------------------------------------------------------------------------------------------
 Test(oci_check, settings_of_a_namespace_need_that_namespace) {
   struct Row {
-    std::string_view key, type, words;
+    std::string_view key, type;
   };
-  const Row rows[] = {{"kernel.msgmax", "ipc", "an IPC"},     {"kernel.msgmnb", "ipc", "an IPC"},
-                      {"kernel.msgmni", "ipc", "an IPC"},     {"kernel.sem", "ipc", "an IPC"},
-                      {"kernel.shmall", "ipc", "an IPC"},     {"kernel.shmmax", "ipc", "an IPC"},
-                      {"kernel.shmmni", "ipc", "an IPC"},     {"kernel.shm_rmid_forced", "ipc", "an IPC"},
-                      {"fs.mqueue.msg_max", "ipc", "an IPC"}, {"net.ipv4.ip_forward", "network", "a network"},
-                      {"kernel.domainname", "uts", "a UTS"}};
-  for (const auto& [key, type, words] : rows) {
+  const Row rows[] = {{"kernel.msgmax", "ipc"},     {"kernel.msgmnb", "ipc"},
+                      {"kernel.msgmni", "ipc"},     {"kernel.sem", "ipc"},
+                      {"kernel.shmall", "ipc"},     {"kernel.shmmax", "ipc"},
+                      {"kernel.shmmni", "ipc"},     {"kernel.shm_rmid_forced", "ipc"},
+                      {"fs.mqueue.msg_max", "ipc"}, {"net.ipv4.ip_forward", "network"},
+                      {"kernel.domainname", "uts"}};
+  for (const auto& [key, type] : rows) {
     const std::string sysctl = cat(R"("sysctl": {")", key, R"(": "1"})");
-    expect_text(without_namespaces(sysctl), cat("linux.sysctl.", key, ": needs ", words, " namespace"));
+    expect_text(without_namespaces(sysctl), cat("linux.sysctl.", key, ": needs a namespace of the type ", type));
     expect_text(checked_linux(cat(R"("namespaces": [{"type": ")", type, R"("}], )", sysctl)), "good");
   }
   expect_text(checked_linux(R"("sysctl": {"user.max_user_namespaces": "1"})"),
-              "linux.sysctl.user.max_user_namespaces: needs a user namespace");
+              "linux.sysctl.user.max_user_namespaces: needs a namespace of the type user");
   expect_text(checked_linux(cat(kNewUser, R"(, "sysctl": {"user.max_user_namespaces": "1"})")), "good");
 }
 

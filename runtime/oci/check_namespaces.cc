@@ -12,7 +12,8 @@ Result<> check_list(const std::vector<Namespace>& spaces) {
   for (auto space = spaces.begin(); space != spaces.end(); ++space) {
     const auto place = [&] { return cat("linux.namespaces[", space - spaces.begin(), "]"); };
     const auto same = [&](const Namespace& other) { return other.kind == space->kind; };
-    if (std::any_of(spaces.begin(), space, same)) return invalid(cat(place(), ": the type ", type_of(space->kind), " is given twice"));
+    if (std::any_of(spaces.begin(), space, same))
+      return invalid(cat(place(), ": the type ", type_of(space->kind), " is given twice"));
     if (!space->path.empty() && space->path[0] != '/') return invalid(cat(place(), ".path: must be absolute"));
   }
   return ok();

@@ -42,10 +42,11 @@ Result<std::uint64_t> user_namespace_limit() {
 }  // namespace
 
 // The first user namespace has the same inode, 0xEFFFFFFD, on every host.  include/linux/proc_ns.h, PROC_USER_INIT_INO
+// Whoever cannot tell is in it: a contained caller is spared what it has no rights for, the host's own is not.
 bool in_initial_user_namespace() {
   char link[64];
   const long size = sys::readlinkat(AT_FDCWD, "/proc/self/ns/user", link, sizeof link);
-  return size > 0 && std::string_view(link, static_cast<std::size_t>(size)) == "user:[4026531837]";
+  return size <= 0 || std::string_view(link, static_cast<std::size_t>(size)) == "user:[4026531837]";
 }
 
 KernelRelease parse_release(std::string_view release) {

@@ -56,7 +56,7 @@ Result<Host> read_host();
 // What makes `run` impossible here, most fundamental first; ok if nothing does.
 Result<> check_host(const Host& host);
 
-// We are not in a container's ourselves.
+// We are not in a container's ourselves, for all that we can tell.
 bool in_initial_user_namespace();
 
 // The UUID of this boot: a record with another one describes processes that are gone.

@@ -85,21 +85,23 @@ int perform(const Verb& verb, Globals globals, const Words& global_words, std::s
 }
 
 int run(const std::vector<std::string>& all) {
-  if (const Result<> fit = become_fit(); !fit) return fail(fit.error());
   Words global_words;
   const auto taken = take_flags(kGlobalFlags, all, global_words);
+  const auto rest = std::span(all).subspan(taken ? *taken : all.size());
+  const Verb* verb = rest.empty() ? nullptr : find_verb(rest[0]);
+  // An exec that fails in our hands must not look like a command that does, from here on.
+  const int failure = verb ? verb->failure : kFailed;
+  if (const Result<> fit = become_fit(); !fit) return fail(fit.error(), failure);
   auto globals = globals_of(global_words);
   // What the log is for is the next error, be it in the flags before it.
   if (globals)
-    if (const Result<> opened = open_log(*globals); !opened) return fail(opened.error());
+    if (const Result<> opened = open_log(*globals); !opened) return fail(opened.error(), failure);
   if (!taken) return misused(taken.error(), usage());
-  if (!globals) return misused(globals.error(), usage());
+  if (!globals) return misused(globals.error(), usage(), failure);
   if (global_words.has("help")) return show(usage());
   if (global_words.has("version")) return show(version_text());
-  const auto rest = std::span(all).subspan(*taken);
   if (rest.empty()) return misused(invalid("a verb is missing"), usage());
   if (rest[0] == "help") return show(usage());
-  const Verb* verb = find_verb(rest[0]);
   if (!verb) return misused(invalid(cat("unknown verb: ", rest[0])), usage());
   return perform(*verb, *std::move(globals), global_words, rest.subspan(1));
 }

@@ -53,9 +53,10 @@ Result<std::vector<std::string>> ids_of(const Globals& globals, const Words& wor
   return ids;
 }
 
-cgroups::Hierarchy hierarchy_or_none() {
+Result<cgroups::Hierarchy> hierarchy_or_none() {
   auto found = cgroups::read_hierarchy();
-  return found ? *std::move(found) : cgroups::Hierarchy();
+  if (!found && found.error().kind == Error::Kind::kNotFound) return cgroups::Hierarchy();
+  return found;
 }
 
 Result<> print_line(std::string_view text) { return cli::print(cat(text, "\n")); }

@@ -25,8 +25,9 @@ Result<Claimed> claim_container(const Globals& globals, const std::string& id);
 // The id, or with --regex all ids that match it as a POSIX extended expression.
 Result<std::vector<std::string>> ids_of(const Globals& globals, const Words& words);
 
-// None where there is no cgroup v2: then no container has a cgroup.
-cgroups::Hierarchy hierarchy_or_none();
+// None where there is no cgroup v2: then no container has a cgroup. That it cannot be read is an error, or a cgroup
+// would be forgotten.
+Result<cgroups::Hierarchy> hierarchy_or_none();
 
 Result<> print_line(std::string_view text);
 

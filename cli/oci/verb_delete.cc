@@ -24,8 +24,8 @@ Result<> delete_one(const Globals& globals, const std::string& id, bool force) {
     if (status == Status::kRunning || status == Status::kPaused)
       return invalid(cat("cannot delete container ", id, " that is not stopped: ", name(status)));
   }
-  const auto complaint =
-      TRY(dispose(states, *claim, state ? std::optional(*state) : std::nullopt, hierarchy_or_none()));
+  const cgroups::Hierarchy hierarchy = TRY(hierarchy_or_none());
+  const auto complaint = TRY(dispose(states, *claim, state ? std::optional(*state) : std::nullopt, hierarchy));
   if (complaint) log_warning(words_of(*complaint));
   return ok();
 }

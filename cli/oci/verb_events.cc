@@ -143,7 +143,8 @@ Result<int> events(const Globals& globals, const Words& words) {
   const Known known = TRY(find_container(globals, words.arguments[0]));
   const auto process = TRY(find_process(known.state));
   if (!process) return invalid("container not running");
-  const auto group = TRY(cgroups::Cgroup::open(hierarchy_or_none(), known.state.cgroup));
+  const cgroups::Hierarchy hierarchy = TRY(hierarchy_or_none());
+  const auto group = TRY(cgroups::Cgroup::open(hierarchy, known.state.cgroup));
   if (words.has("stats")) {
     const std::string stats = TRY(stats_of(known.state, group));
     TRY(print_event("stats", known.state.id, stats));

@@ -26,7 +26,8 @@ Result<int> kill(const Globals& globals, const Words& words) {
   const int signal = words.arguments.size() > 1 ? TRY(signal_of(words.arguments[1])) : SIGTERM;
   for (const std::string& id : TRY(ids_of(globals, words))) {
     const Known known = TRY(find_container(globals, id));
-    TRY(kill(known.state, known.status, signal, words.has("all"), hierarchy_or_none()));
+    const cgroups::Hierarchy hierarchy = TRY(hierarchy_or_none());
+    TRY(kill(known.state, known.status, signal, words.has("all"), hierarchy));
   }
   return 0;
 }

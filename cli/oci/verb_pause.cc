@@ -9,13 +9,14 @@ Result<int> pause(const Globals& globals, const Words& words) {
   const Claimed claimed = TRY(claim_container(globals, words.arguments[0]));
   const Status status = claimed.known.status;
   if (status != Status::kRunning && status != Status::kCreated) return invalid("container not running");
-  TRY(pause(claimed.known.state, hierarchy_or_none()));
+  const cgroups::Hierarchy hierarchy = TRY(hierarchy_or_none());
+  TRY(pause(claimed.known.state, hierarchy));
   return 0;
 }
 
 Result<int> resume(const Globals& globals, const Words& words) {
   const Claimed claimed = TRY(claim_container(globals, words.arguments[0]));
-  const cgroups::Hierarchy hierarchy = hierarchy_or_none();
+  const cgroups::Hierarchy hierarchy = TRY(hierarchy_or_none());
   if (!TRY(is_paused(claimed.known.state, hierarchy))) return invalid("container not paused");
   TRY(resume(claimed.known.state, hierarchy));
   return 0;

@@ -15,7 +15,7 @@ constexpr Flag kFlags[] = {{"format", 'f', "table|json", "how to print them"}};
 
 Result<std::vector<int>> pids_of(const Known& known) {
   if (known.status == Status::kStopped || known.status == Status::kCreating) return invalid("container not running");
-  const cgroups::Hierarchy hierarchy = hierarchy_or_none();
+  const cgroups::Hierarchy hierarchy = TRY(hierarchy_or_none());
   if (known.state.cgroup.empty() || hierarchy.mount_point.empty()) return std::vector<int>{known.state.pid};
   const auto group = TRY(cgroups::Cgroup::open(hierarchy, known.state.cgroup));
   std::vector<int> pids = TRY(group.processes());

@@ -115,7 +115,7 @@ Result<int> update(const Globals& globals, const Words& words) {
   const Claimed claimed = TRY(claim_container(globals, words.arguments[0]));
   const State& state = claimed.known.state;
   if (claimed.known.status == Status::kStopped) return invalid("container not running");
-  const cgroups::Hierarchy hierarchy = hierarchy_or_none();
+  const cgroups::Hierarchy hierarchy = TRY(hierarchy_or_none());
   const auto group = TRY(cgroups::Cgroup::open(hierarchy, state.cgroup));
   const bool by_bfq = sys::faccessat2(group.fd(), "io.bfq.weight", 0, 0) == 0;
   const auto files = TRY(cgroups::settings(resources, by_bfq));

@@ -85,7 +85,7 @@ Result<> Launch::perform(const MakeCgroup& step) {
   cgroup_ = TRY(std::move(made));
   state_.cgroup = step.path;
   state_.made_cgroup = true;
-  TRY(around_.states->write(*around_.claim, state_));  // from here on whoever is in there is ours to kill
+  TRY(around_.states->write(*around_.claim, state_));  // before anybody is in it, whom `delete` may then kill
   return cgroup_->write(step.settings, around_.hierarchy);
 }
 

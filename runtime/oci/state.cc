@@ -244,7 +244,9 @@ Result<Claim> States::claim_new(const std::string& id) const {
   const long made = sys::mkdirat(root_.get(), id.c_str(), 0700);
   if (made == -EEXIST) return invalid("container with given ID already exists");
   TRY(check(made, "mkdir", cat(path_, "/", id)));
-  return claim(id);
+  auto claimed = claim(id);
+  if (!claimed) sys::unlinkat(root_.get(), id.c_str(), AT_REMOVEDIR);  // or the id would be taken; it is empty
+  return claimed;
 }
 
 Result<Claim> States::claim(const std::string& id) const {

@@ -36,6 +36,14 @@ Errno read_account_file(const Stage& stage, const char* path, std::string_view* 
   return {};
 }
 
+// What an image, or a process in a root that is shared, can make of the file: a link in a circle, a FIFO, a book, a
+// place out of reach. All else is the kernel's failure, or ours.
+bool is_of_the_file(Errno error) noexcept {
+  for (const int one : {ELOOP, ENAMETOOLONG, ENXIO, EISDIR, EACCES, EINVAL, E2BIG})
+    if (error.value == one) return true;
+  return false;
+}
+
 void set_home(Stage& stage) noexcept {
   const std::string_view home = stage.user.home.empty() || stage.user.home[0] != '/' ? "/" : stage.user.home;
   char* out = stage.home;
@@ -76,14 +84,16 @@ Errno perform(const ResolveUser& step, Stage& stage) noexcept {
   return {};
 }
 
-// Where the groups are to stay as they are, Verify finds those that are there now. A passwd that cannot be read is one
-// that does not say where home is: nothing else depends on it.
+// Where the groups are to stay as they are, Verify finds those that are there now. A passwd that is none does
+// not say where home is: nothing else depends on it.
 Errno perform(const TakeUser& step, Stage& stage) noexcept {
   if (stage.plan.head().adds_home) {
     char spec[11];
     std::string_view passwd;
-    if (read_account_file(stage, "/etc/passwd", &passwd) || look_up(digits_of(step.uid, spec), passwd, {}, &stage.user))
-      stage.user.home = {};
+    Errno error = read_account_file(stage, "/etc/passwd", &passwd);
+    if (!error) error = look_up(digits_of(step.uid, spec), passwd, {}, &stage.user);
+    if (error && !is_of_the_file(error)) return error;
+    if (error) stage.user.home = {};
     set_home(stage);
   }
   User& user = stage.user;

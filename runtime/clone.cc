@@ -213,7 +213,10 @@ Result<Child> start_host_program(const HostProgram& program) {
     failed = std::min(sys::fchdir(program.directory), 0L);
     for (int fd = 0; fd < 3; ++fd)
       if (failed == 0) failed = std::min(sys::dup3(program.stdio[fd], fd, 0), 0L);
-    if (failed == 0) failed = sys::close_range(3, ~0U, 0);
+    int next = 3;
+    for (const int fd : program.further)
+      if (failed == 0) failed = std::min(sys::dup3(fd, next++, 0), 0L);
+    if (failed == 0) failed = sys::close_range(static_cast<unsigned>(next), ~0U, 0);
     sys::rt_sigprocmask(SIG_SETMASK, &none, nullptr);
     if (failed == 0) failed = sys::execve(program.path.c_str(), argv.data(), envp.data());
   }));

@@ -84,7 +84,8 @@ Result<UniqueFd> start_program(int program, const char* name, const std::vector<
 struct HostProgram {
   std::string path;
   std::vector<std::string> arguments, environment;  // all of both
-  int stdio[3] = {-1, -1, -1};                      // all that it has open
+  int stdio[3] = {-1, -1, -1};                      // all that it has open, but for
+  std::vector<int> further = {};                    // what it has from 3 on; ours must lie above those numbers
   int directory = -1;                               // where it works
 };
 // To be reaped.

@@ -1,6 +1,7 @@
-// convox-oci checkpoint, restore: a container's processes in files, and back. CRIU does that.
+// convox-oci checkpoint: a container's processes in files. CRIU writes them.
+#include "cli/oci/bundle.h"
+#include "cli/oci/criu_words.h"
 #include "cli/oci/known.h"
-#include "cli/oci/programs.h"
 
 namespace convox::oci {
 namespace {
@@ -26,39 +27,14 @@ constexpr Flag kCheckpointFlags[] = {
     {"network-lock", 0, "iptables|nftables|skip", "how connections are kept from others meanwhile"},
 };
 
-constexpr Flag kRestoreFlags[] = {
-    {"bundle", 'b', "DIR", "where config.json is (the current directory)"},
-    {"console-socket", 0, "PATH", "a socket that gets the terminal's master"},
-    {"image-path", 0, "DIR", "where the images are"},
-    {"work-path", 0, "DIR", "where CRIU's log goes"},
-    {"tcp-established", 0, "", "with its TCP connections"},
-    {"tcp-close", 0, "", "its TCP connections are closed"},
-    {"ext-unix-sk", 0, "", "with sockets to processes outside"},
-    {"shell-job", 0, "", "with our terminal"},
-    {"file-locks", 0, "", "with its file locks"},
-    {"manage-cgroups-mode", 0, "soft|full|strict|ignore", "what becomes of cgroups"},
-    {"detach", 'd', "", "leave it to itself once it runs"},
-    {"pid-file", 0, "FILE", "gets the number of its first process"},
-    {"no-subreaper", 0, "", "accepted and not used"},
-    {"no-pivot", 0, "", "no pivot_root, for a root that is the initramfs"},
-    {"empty-ns", 0, "TYPE", "a namespace whose content was left out", true},
-    {"auto-dedup", 0, "", "free pages that have been restored"},
-    {"lazy-pages", 0, "", "memory is fetched when it is needed"},
-    {"lsm-profile", 0, "TYPE:LABEL", "a label in place of its own"},
-    {"lsm-mount-context", 0, "LABEL", "a label for its mounts in place of their own"},
-};
-
-Error not_implemented() { return invalid("this build cannot checkpoint or restore"); }
-
 Result<int> checkpoint(const Globals& globals, const Words& words) {
-  TRY(find_program("criu"));
-  TRY(find_container(globals, words.arguments[0]));
-  return not_implemented();
-}
-
-Result<int> restore(const Globals&, const Words&) {
-  TRY(find_program("criu"));
-  return not_implemented();
+  Criu criu = TRY(criu_of(words));
+  const Claimed claimed = TRY(claim_container(globals, words.arguments[0]));
+  const State& state = claimed.known.state;
+  if (claimed.known.status != Status::kRunning) return invalid("container not running");
+  const Config config = TRY(kept_config(claimed.known.states, state.id));
+  TRY(checkpoint(criu, config, state));
+  return 0;
 }
 
 }  // namespace
@@ -70,12 +46,4 @@ const Verb kCheckpoint = {.name = "checkpoint",
                           .least = 1,
                           .most = 1,
                           .perform = checkpoint};
-const Verb kRestore = {.name = "restore",
-                       .usage = "[flags] ID",
-                       .help = "run a container that was written into files",
-                       .flags = kRestoreFlags,
-                       .least = 1,
-                       .most = 1,
-                       .perform = restore};
-
 }  // namespace convox::oci

@@ -101,13 +101,59 @@ Result<cgroups::Resources> resources_of(const Words& words) {
   return resources;
 }
 
+// What a group's files held before an update, to be put back: half of an update is none.
+class Before {
+ public:
+  Before(const cgroups::Cgroup& group, const std::vector<cgroups::FileValue>& files) : group_(group) {
+    for (const cgroups::FileValue& one : files) {
+      auto text = fs::read_once(group.fd(), one.file);
+      if (text) held_.push_back({one.file, unlimited(one) + *text});
+    }
+  }
+
+  // The last first, so that no limit stands against another. The error says which could not be put back.
+  Error put_back(Error why) const {
+    for (auto one = held_.rbegin(); one != held_.rend(); ++one) {
+      std::string_view rest = one->value;
+      do {
+        const auto written = fs::write_once(group_.fd(), one->file, cat(cut(rest, '\n'), "\n"));
+        if (!written) why.text += cat("; ", one->file, " could not be put back to ", one->value);
+      } while (!rest.empty());
+    }
+    return why;
+  }
+
+ private:
+  // A device without a line in io.max has no limit; it takes one to say so.
+  static std::string unlimited(const cgroups::FileValue& one) {
+    std::string lines;
+    if (one.file != "io.max") return lines;
+    for (std::string_view rest = one.value; !rest.empty();) {
+      std::string_view line = cut(rest, '\n');
+      lines += cat(cut(line, ' '), " rbps=max wbps=max riops=max wiops=max\n");
+    }
+    return lines;
+  }
+
+  const cgroups::Cgroup& group_;
+  std::vector<cgroups::FileValue> held_;
+};
+
+// The class that it made, or was put into beside others: a monitoring group has no schemata of its own.
+std::string class_of(std::string_view group) {
+  const std::size_t monitoring = group.find("/mon_groups/");
+  return std::string(group.substr(0, monitoring));
+}
+
 Result<> write_schemata(const State& state, const Words& words) {
   std::string lines;
   for (const char* flag : {"l3-cache-schema", "mem-bw-schema"})
     if (const auto schema = words.value(flag)) lines += *schema + "\n";
   if (lines.empty()) return ok();
   if (state.resctrl.empty()) return invalid("the container has no resctrl group of its own");
-  return fs::write_once(AT_FDCWD, cat("/sys/fs/resctrl/", state.resctrl, "/schemata"), lines);
+  const std::string group = class_of(state.resctrl);
+  if (group == ".") return invalid("the container is in resctrl's default class, which is not its own");
+  return fs::write_once(AT_FDCWD, cat("/sys/fs/resctrl/", group, "/schemata"), lines);
 }
 
 Result<int> update(const Globals& globals, const Words& words) {
@@ -126,9 +172,11 @@ Result<int> update(const Globals& globals, const Words& words) {
   // systemd first: it writes the files that it knows, and later again what it was told.
   if (state.driver == CgroupDriver::kSystemd)
     TRY(update_scope(state.scope, ::geteuid() != 0 || contained, files, devices));
-  TRY(group.write(files, hierarchy));
-  if (!devices.empty()) TRY(cgroups::filter_devices(group, devices, contained));
-  TRY(write_schemata(state, words));
+  const Before before(group, files);
+  Result<> written = group.write(files, hierarchy);
+  if (written) written = write_schemata(state, words);  // all or nothing, as is the filter of devices
+  if (written && !devices.empty()) written = cgroups::filter_devices(group, devices, contained);
+  if (!written) return before.put_back(std::move(written).error());
   return 0;
 }
 

@@ -463,6 +463,21 @@ Test(update, flags_change_what_they_name_and_nothing_else) {
   EXPECT_TEXT(box.limit("cpu.max"), "80000 200000");
 }
 
+Test(update, changes_nothing_if_one_value_is_refused) {
+  REQUIRE_CONTAINERS();
+  REQUIRE(CgroupControllers);
+  LIMITATION(Crun | Runc, "leave what was written before");
+  Limited box(R"({"memory":{"limit":67108864},"pids":{"limit":50},"cpu":{"quota":50000,"period":100000}})");
+  box.launch();
+  const Ran ran = box.call(
+      {"update", "--pids-limit", "60", "--cpu-quota", "80000", "--memory", "128m", "--cpuset-cpus", "9999", box.id()});
+  EXPECT_STATUS(ran, 1);
+  EXPECT_CONTAINS(ran.err, "cpuset.cpus");
+  EXPECT_TEXT(box.limit("pids.max"), "50");
+  EXPECT_TEXT(box.limit("memory.max"), "67108864");
+  EXPECT_TEXT(box.limit("cpu.max"), "50000 100000");
+}
+
 Test(update, sizes_may_have_a_suffix) {
   REQUIRE_CONTAINERS();
   REQUIRE(CgroupControllers);

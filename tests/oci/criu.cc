@@ -1,0 +1,93 @@
+// checkpoint and restore: what CRIU is called with, by a stand-in for it that writes down its arguments. What CRIU
+// itself makes of a container is not seen here: it works on few kernels.
+#include <sys/mount.h>
+#include <unistd.h>
+
+#include "tests/oci/support/container.h"
+
+using namespace convox::test;
+
+namespace {
+
+constexpr const char* kCriu = "/usr/sbin/criu";
+
+// Stands for CRIU in this program's private mounts. A restore makes a process that sleeps.
+class StandIn {
+ public:
+  explicit StandIn(const std::string& directory) : log_(directory + "/criu-log") {
+    const std::string script = directory + "/criu";
+    write_file(script,
+               cat("#!/bin/sh\necho \"$@\" >>", log_,
+                   "\n[ $1 = restore ] || exit 0\nwhile [ $# -gt 0 ]; do [ $1 = --pidfile ] && file=$2; shift; done\n"
+                   "sleep 1000 </dev/null >/dev/null 2>&1 &\necho $! >$file\n"),
+               0755);
+    there_ = mount(script.c_str(), kCriu, nullptr, MS_BIND, nullptr) == 0;
+    cr_assert(there_, "%m");
+  }
+  ~StandIn() { umount(kCriu); }
+  StandIn(const StandIn&) = delete;
+  StandIn& operator=(const StandIn&) = delete;
+  [[nodiscard]] std::string told() const { return read_file(log_); }
+
+ private:
+  std::string log_;
+  bool there_ = false;
+};
+
+}  // namespace
+
+Test(criu, a_checkpoint_names_the_process_and_its_binds) {
+  REQUIRE_CONTAINERS();
+  LIMITATION(Crun | Runc, "have CRIU as a library, or speak to it");
+  if (!exists(kCriu)) cr_skip("needs criu");
+  Container box;
+  box.set("/mounts/-", R"({"destination":"/host","type":"bind","source":"/usr","options":["rbind","ro"]})");
+  box.sh("sleep 1000");
+  box.launch();
+  const StandIn criu(box.path());
+  const std::string images = box.path() + "/images";
+  EXPECT_STATUS(box.call({"checkpoint", "--image-path", images, "--leave-running", box.id()}), 0);
+  EXPECT_CONTAINS(criu.told(), "dump ");
+  EXPECT_CONTAINS(criu.told(), cat("--tree ", box.pid(), " "));
+  EXPECT_CONTAINS(criu.told(), "--external mnt[/host]:/host");
+  EXPECT_CONTAINS(criu.told(), "--leave-running");
+  EXPECT_CONTAINS(read_file(images + "/descriptors.json"), box.path() + "/out");
+}
+
+Test(criu, what_is_restored_is_known_and_deleted) {
+  REQUIRE_CONTAINERS();
+  LIMITATION(Crun | Runc, "have CRIU as a library, or speak to it");
+  if (!exists(kCriu)) cr_skip("needs criu");
+  Container box;
+  box.write_config();
+  const StandIn criu(box.path());
+  const std::string images = box.path() + "/images";
+  write_file(images + "/descriptors.json", R"(["pipe:[1]","/dev/null","/dev/null"])");
+  EXPECT_STATUS(box.bare({"--cgroup-manager", "disabled", "restore", "--bundle", box.bundle(), "--image-path", images,
+                          "--detach", "--pid-file", box.path() + "/pid", box.id()}),
+                0);
+  EXPECT_CONTAINS(criu.told(), "--inherit-fd fd[3]:pipe:[1]");
+  EXPECT_AT(box.state().out, "/status", "running");
+  EXPECT_TEXT(read_file(box.path() + "/pid"), cat(box.pid()));
+  EXPECT_STATUS(box.call({"delete", "--force", box.id()}), 0);
+}
+
+Test(criu, a_restore_without_images_leaves_nothing) {
+  REQUIRE_CONTAINERS();
+  LIMITATION(Crun | Runc, "have CRIU as a library, or speak to it");
+  if (!exists(kCriu)) cr_skip("needs criu");
+  Container box;
+  box.write_config();
+  const std::string images = box.path() + "/images";
+  const Ran ran = box.call({"restore", "--bundle", box.bundle(), "--image-path", images, "--detach", box.id()});
+  EXPECT_REFUSED(ran, "descriptors.json");
+  EXPECT_TEXT(box.status(), "absent");
+}
+
+Test(criu, without_it_is_an_error_that_says_so) {
+  REQUIRE_CONTAINERS();
+  if (!is_convox()) cr_skip("judges convox-oci");
+  if (exists(kCriu)) cr_skip("criu is installed");
+  Container box;
+  EXPECT_REFUSED(box.call({"checkpoint", "--image-path", box.path(), box.id()}), "criu is not installed");
+}

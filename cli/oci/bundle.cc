@@ -140,7 +140,8 @@ State first_state(const Bundle& bundle, const Wishes& wishes) {
   state.notify_socket = !wishes.notify_socket.empty();
   for (const Kind kind : kKinds)
     if (config.has_own(kind)) state.namespaces |= static_cast<std::uint32_t>(flag_of(kind));
-  state.user_namespace = config.has_own(Kind::kUser);
+  if (bundle.entered) state.namespaces |= CLONE_NEWUSER;
+  state.user_namespace = config.has_own(Kind::kUser) || bundle.entered;
   state.annotations = config.annotations;
   return state;
 }

@@ -8,9 +8,10 @@
 namespace convox::oci {
 
 struct Bundle {
-  std::string path;  // absolute
-  std::string text;  // of config.json
-  Config config;     // checked
+  std::string path;      // absolute
+  std::string text;      // of config.json
+  Config config;         // checked
+  bool entered = false;  // its new user namespace is ours by now, and no longer on its list
 };
 
 // --bundle and --config. Reads the configuration once: a later change of the file changes nothing.

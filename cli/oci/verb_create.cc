@@ -10,6 +10,7 @@
 #include "runtime/base/fs.h"
 #include "runtime/base/words.h"
 #include "runtime/oci/end.h"
+#include "runtime/oci/rootless.h"
 #include "runtime/signals.h"
 #include "runtime/supervisor.h"
 
@@ -162,11 +163,16 @@ Result<Made> make(const Globals& globals, const Words& words, bool gate, bool de
                   const runtime::SignalWatch& watch) {
   const std::string& id = words.arguments[0];
   TRY(check_id(id));
-  const Bundle bundle = TRY(read_bundle(words));
+  Bundle bundle = TRY(read_bundle(words));
   const bool terminal = bundle.config.process && bundle.config.process->terminal;
   Outlets outlets = TRY(outlets_of(words, terminal, detached));
   add_listener(bundle.config, outlets);
-  const runtime::Host host = TRY(runtime::read_host());
+  runtime::Host host = TRY(runtime::read_host());
+  if (is_unprivileged(host) && bundle.config.is_new(Kind::kUser)) {
+    TRY(enter_new_user_namespace(bundle.config));
+    bundle.entered = true;
+    host = TRY(runtime::read_host());
+  }
   const Wishes wishes = TRY(wishes_of(globals, words, bundle, host, gate));
   States states = TRY(States::open(globals.root, true));
   keep_from_cleaners(globals);

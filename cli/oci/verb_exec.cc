@@ -5,6 +5,7 @@
 #include "cli/oci/known.h"
 #include "runtime/base/fs.h"
 #include "runtime/base/words.h"
+#include "runtime/oci/rootless.h"
 #include "runtime/security/capabilities.h"
 #include "runtime/signals.h"
 #include "runtime/supervisor.h"
@@ -145,7 +146,11 @@ Result<Started> start(const Globals& globals, const Words& words, int signals) {
   const auto setgroups = fs::read_once(AT_FDCWD, cat("/proc/", state.pid, "/setgroups"));
   wishes.setgroups_denied = setgroups && setgroups->starts_with("deny");
 
-  const runtime::Host host = TRY(runtime::read_host());
+  runtime::Host host = TRY(runtime::read_host());
+  if (is_unprivileged(host) && state.user_namespace) {
+    TRY(enter_user_namespace_of(state.pid));
+    host = TRY(runtime::read_host());
+  }
   const std::string filter = TRY(filter_of(config, claimed.known.states));
   const UniqueFd trace = TRY(open_trace());
   Plan plan = TRY(plan_exec(config, std::move(process), std::move(wishes), state.namespaces, host, filter));

@@ -6,6 +6,7 @@
 #include <signal.h>
 
 #include "runtime/base/fs.h"
+#include "runtime/base/process.h"
 #include "runtime/base/words.h"
 #include "runtime/clone.h"
 
@@ -20,6 +21,16 @@ std::string_view word(std::string_view& rest) {
   return cut(rest, ' ');
 }
 
+// shadow's, which may map the ranges that /etc/subuid and /etc/subgid give a user.  newuidmap(1)
+Result<> map_by_helper(const char* name, int pid, const std::vector<IdMapping>& mappings) {
+  Program helper{.path = cat("/usr/bin/", name), .arguments = {name, cat(pid)}, .environment = {}};
+  for (const IdMapping& one : mappings)
+    for (const auto number : {one.container, one.host, one.size}) helper.arguments.push_back(cat(number));
+  const Finished finished = TRY(run_program(helper), name);
+  if (finished.status == 0) return ok();
+  return invalid(cat(name, ": ", finished.errors.substr(0, finished.errors.find('\n'))));
+}
+
 }  // namespace
 
 std::string map_text(const std::vector<IdMapping>& mappings) {
@@ -30,9 +41,12 @@ std::string map_text(const std::vector<IdMapping>& mappings) {
 
 Result<> write_id_maps(int pid, const std::vector<IdMapping>& uids, const std::vector<IdMapping>& gids) {
   const UniqueFd process = TRY(fs::open(cat("/proc/", pid), O_PATH | O_DIRECTORY));
-  TRY(fs::write_once(process.get(), "uid_map", map_text(uids)));
-  Result<> written = fs::write_once(process.get(), "gid_map", map_text(gids));
-  if (written || written.error().code != EPERM || gids.size() != 1) return written;
+  Result<> written = fs::write_once(process.get(), "uid_map", map_text(uids));
+  if (!written && written.error().code == EPERM) written = map_by_helper("newuidmap", pid, uids);
+  TRY(std::move(written));
+  written = fs::write_once(process.get(), "gid_map", map_text(gids));
+  if (written || written.error().code != EPERM) return written;
+  if (gids.size() != 1 || gids[0].size != 1) return map_by_helper("newgidmap", pid, gids);
   // Without CAP_SETGID only one's own group can be mapped, and only once nobody inside can drop groups any more.
   TRY(fs::write_once(process.get(), "setgroups", "deny"));
   return fs::write_once(process.get(), "gid_map", map_text(gids));

@@ -69,6 +69,8 @@ Result<> add_device(std::vector<Device>& devices, Device device) {
   return ok();
 }
 
+bool is_mode(std::string_view option) { return option.starts_with("mode="); }
+
 class Planner {
  public:
   Planner(const Config& config, const Wishes& wishes, const runtime::Host& host, IsFile source_is_file)
@@ -182,6 +184,7 @@ class Planner {
       placed.attributes &= ~std::uint64_t{MOUNT_ATTR_RDONLY};
     }
     mount.set = placed.attributes;
+    placed.takes_mode = mount.type == "tmpfs" && std::none_of(mount.data.begin(), mount.data.end(), is_mode);
     if (placed.target == "/dev" && dev_ == Dev::kHostSide)
       placed.source = MakeDevices{mount, devices_of_dev()};
     else if (mount.type == "tmpfs" && mount.copy_up)

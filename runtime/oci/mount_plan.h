@@ -22,6 +22,7 @@ struct Placed {
   std::uint64_t attributes = 0;  // what Verify must find
   bool whole = false;            // it may hold further mounts
   std::uint64_t below = 0;       // and what Verify must find of those
+  bool takes_mode = false;       // of the directory that it covers
   bool late_read_only = false;   // once everything below it is there
   Mount mount;                   // of New: type, data, propagation
   [[nodiscard]] bool has_slot() const { return !std::holds_alternative<New>(source); }

@@ -62,7 +62,7 @@ class Common {
       // A key belongs to the label under which it is made.
       const bool labelled = process.selinux_label && !process.selinux_label->empty();
       if (labelled) plan_.then(SetSecurityLabel{text("keycreate"), text(*process.selinux_label)});
-      plan_.then(NewKeyring{text(cat("_ses.", id))});
+      plan_.then(NewKeyring{text(cat("_ses.", id)), true});  // an exec joins it
       if (labelled) plan_.then(SetSecurityLabel{text("keycreate"), text("")});
     }
     plan_.then(CleanSlate{process.user.umask.value_or(0022)});
@@ -218,7 +218,7 @@ class Creating : Common {
       return;
     }
     plan_.then(MountNew{text(placed.mount.type), text(placed.target), plan_.list(placed.mount.data), placed.attributes,
-                        placed.kind, placed.mount.propagation});
+                        placed.kind, placed.mount.propagation, placed.takes_mode});
   }
 
   void make_node(const Device& device) {

@@ -56,6 +56,20 @@ Errno bind(Stage& stage, int source, const UniqueFd& target, std::uint64_t attri
   return attach(stage, tree.get(), target, {.attributes = attributes, .whole = whole, .below = attributes});
 }
 
+constexpr std::size_t kModeOption = 9;
+
+// "mode=0755", of the directory at `path`. False if there is none yet.
+bool mode_of(const Stage& stage, const char* path, char (&option)[kModeOption]) noexcept {
+  Errno error;
+  struct statx st {};
+  const UniqueFd directory = open_inside(stage, path, O_PATH | O_DIRECTORY, false, &error);
+  if (!directory || sys::statx(directory.get(), "", AT_EMPTY_PATH, STATX_MODE, &st) < 0) return false;
+  char* out = option;
+  for (const char c : std::string_view("mode=")) *out++ = c;
+  for (int shift = 9; shift >= 0; shift -= 3) *out++ = static_cast<char>('0' + (st.stx_mode >> shift & 7));
+  return true;
+}
+
 // There is nothing at that place: this kernel has no such file.
 bool is_missing(Errno error) noexcept { return error.value == ENOENT || error.value == ENOTDIR; }
 
@@ -94,12 +108,16 @@ Errno bind_console(Stage& stage, int slave, const UniqueFd& console) noexcept {
 Errno perform(const MountNew& step, Stage& stage) noexcept {
   constexpr std::uint32_t kMaxOptions = 64;
   Errno error;
+  char mode[kModeOption];
+  const bool takes_mode = step.takes_mode && mode_of(stage, stage.plan.text(step.target), mode);
   const UniqueFd target = open_mount_target(stage, stage.plan.text(step.target), step.kind, &error);
   if (!target) return error;
-  if (step.options.count > kMaxOptions) return Errno(-E2BIG);
-  std::string_view options[kMaxOptions];
-  for (std::uint32_t i = 0; i < step.options.count; ++i) options[i] = stage.plan.view(stage.plan.item(step.options, i));
-  const long made = new_filesystem(stage.plan.text(step.type), step.attributes, options, step.options.count);
+  std::uint32_t count = step.options.count;
+  if (count > kMaxOptions) return Errno(-E2BIG);
+  std::string_view options[kMaxOptions + 1];
+  for (std::uint32_t i = 0; i < count; ++i) options[i] = stage.plan.view(stage.plan.item(step.options, i));
+  if (takes_mode) options[count++] = {mode, kModeOption};
+  const long made = new_filesystem(stage.plan.text(step.type), step.attributes, options, count);
   if (made < 0) return Errno(made);
   UniqueFd tree(made);
   error = attach(stage, tree.get(), target, {.attributes = step.attributes});

@@ -38,9 +38,10 @@ enum class Target : std::uint32_t {
 
 // --- a clean process -----------------------------------------------------------------------------------------
 struct StartSession {};  // setsid: a session without a terminal
-struct NewKeyring {
+struct NewKeyring {  // keyrings are not namespaced
   Text name;
-};  // keyrings are not namespaced
+  bool joinable = false;  // by name, for processes of the same user: by one that is run in the container later
+};
 struct CleanSlate {
   std::uint32_t umask = 0022;
 };  // signals, mask, personality, timer slack as after boot
@@ -65,6 +66,7 @@ struct MountNew {
   std::uint64_t attributes = 0;  // MOUNT_ATTR_*
   Target kind = Target::kDirectory;
   std::uint64_t propagation = 0;  // MS_SHARED, ..., or 0: private
+  bool takes_mode = false;        // of a tmpfs: its mode is that of the directory which it covers, if there is one
 };
 // A tree that the host side opened or made, with its attributes already set.
 struct AttachTree {

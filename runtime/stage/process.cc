@@ -40,7 +40,9 @@ Errno perform(const NewKeyring& step, Stage& stage) noexcept {
   const long ring = sys::keyctl(KEYCTL_JOIN_SESSION_KEYRING, reinterpret_cast<unsigned long>(name));
   if (ring == -ENOSYS) return {};  // a kernel without keyrings has nothing to share
   if (ring < 0) return Errno(ring);
-  return Errno(sys::keyctl(KEYCTL_SETPERM, static_cast<unsigned long>(ring), 0x3f000000));
+  constexpr unsigned long all_of_possessor = 0x3f000000, search_of_user = 0x00080000;  // keyctl_setperm(3)
+  const unsigned long rights = step.joinable ? all_of_possessor | search_of_user : all_of_possessor;
+  return Errno(sys::keyctl(KEYCTL_SETPERM, static_cast<unsigned long>(ring), rights));
 }
 
 // Execve keeps ignored signals, the mask, the personality and more. A nohup'ed or niced caller must not shape the

@@ -212,8 +212,12 @@ class Planner {
     }
   }
 
-  static Target kind_of(std::string_view target, bool file) {
-    const bool plain = is_or_is_below(target, "/proc") || is_or_is_below(target, "/sys");
+  // A /dev of somebody else's has mounts in it (devpts, shm), and a place that is named twice is meant to be covered.
+  [[nodiscard]] Target kind_of(std::string_view target, bool file) const {
+    const bool again = std::any_of(plan_.mounts.begin(), plan_.mounts.end(),
+                                   [&](const Placed& earlier) { return earlier.target == target; });
+    const bool plain = again || is_or_is_below(target, "/proc") || is_or_is_below(target, "/sys") ||
+                       (dev_ == Dev::kForeign && is_below(target, "/dev"));
     if (file) return plain ? Target::kPlainFile : Target::kFile;
     return plain ? Target::kPlainDirectory : Target::kDirectory;
   }

@@ -193,6 +193,14 @@ Test(podman, run_gives_a_device_and_no_other) {
   EXPECT_NOTHING_LEFT(podman);
 }
 
+Test(podman, run_with_the_hosts_dev_has_a_shm_of_its_own_in_it) {
+  REQUIRE_ENGINE(kNeeds);
+  const Podman podman;
+  cr_expect(exists("/dev/shm/libpod_lock"));  // what is not to be seen
+  EXPECT_TEXT(says(podman, {"--volume", "/dev:/dev"}, "stat -c %t:%T /dev/null; ls /dev/shm | wc -l"), "1:3\n0");
+  EXPECT_NOTHING_LEFT(podman);
+}
+
 Test(podman, run_with_privileges_has_them) {
   REQUIRE_ENGINE(kNeeds);
   const Podman podman;

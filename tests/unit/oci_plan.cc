@@ -227,6 +227,16 @@ Test(oci_plan, a_mount_at_a_devices_place_stands_in_for_it) {
   expect_text(host_step<OpenNode>(plan).device.path, "/dev/zero");
 }
 
+Test(oci_plan, what_a_dev_of_the_hosts_has_mounted_in_it_may_be_covered_and_so_may_a_place_named_twice) {
+  Config config = simple();
+  config.mounts = {bind("/dev", "/dev"), mount("devpts", "/dev/pts"), mount("tmpfs", "/run"), bind("/srv", "/run")};
+  const Plan plan = planned(config);
+  cr_expect_eq(step<stage::AttachTree>(plan, 0).kind, stage::Target::kDirectory);
+  cr_expect_eq(step<stage::MountNew>(plan, 0).kind, stage::Target::kPlainDirectory);
+  cr_expect_eq(step<stage::MountNew>(plan, 1).kind, stage::Target::kDirectory);
+  cr_expect_eq(step<stage::AttachTree>(plan, 1).kind, stage::Target::kPlainDirectory);
+}
+
 Test(oci_plan, sysfs_without_a_network_of_its_own_is_the_hosts_in_a_user_namespace_only) {
   Config config = linux_of(R"("namespaces": [{"type": "mount"}, {"type": "pid"}])");
   config.mounts = {mount("sysfs", "/sys")};

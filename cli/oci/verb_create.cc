@@ -7,6 +7,7 @@
 #include "cli/oci/bundle.h"
 #include "cli/oci/known.h"
 #include "cli/oci/log.h"
+#include "cli/oci/own_copy.h"
 #include "cli/oci/own_user_namespace.h"
 #include "runtime/base/fs.h"
 #include "runtime/base/words.h"
@@ -162,6 +163,8 @@ Result<Made> make(const Globals& globals, const Words& words, bool gate, bool de
   const std::string& id = words.arguments[0];
   TRY(check_id(id));
   Bundle bundle = TRY(read_bundle(words));
+  const Namespace* pids = bundle.config.find(Kind::kPid);
+  if (pids && !pids->path.empty()) TRY(become_sealed_copy());
   const bool terminal = bundle.config.process && bundle.config.process->terminal;
   Outlets outlets = TRY(outlets_of(words, terminal, detached));
   add_listener(bundle.config, outlets);

@@ -3,6 +3,7 @@
 
 #include "cli/oci/bundle.h"
 #include "cli/oci/known.h"
+#include "cli/oci/own_copy.h"
 #include "cli/oci/own_user_namespace.h"
 #include "runtime/base/fs.h"
 #include "runtime/base/words.h"
@@ -124,6 +125,13 @@ Result<> check_status(Status status) {
   return invalid("cannot exec in a stopped container");
 }
 
+// By its configuration, or because a process that was executed in it may.
+bool may_trace_us(const Config& config, const State& state) {
+  if (state.user_namespace) return false;
+  const auto bounding = config.process && config.process->capabilities ? config.process->capabilities->bounding : 0;
+  return (bounding & security::bit(CAP_SYS_PTRACE)) || state.traces;
+}
+
 Result<Started> start(const Globals& globals, const Words& words, int signals) {
   const Claimed claimed = TRY(claim_container(globals, words.arguments[0]));
   const State& state = claimed.known.state;
@@ -132,9 +140,15 @@ Result<Started> start(const Globals& globals, const Words& words, int signals) {
   if (!target) return invalid("cannot exec in a stopped container");
 
   Config config = TRY(kept_config(claimed.known.states, state.id));
+  if (may_trace_us(config, state)) TRY(become_sealed_copy());
   Process process = TRY(process_of(words, config));
   if (process.args.empty()) return invalid("exec needs a command, or --process");
   TRY(check(process));
+  if (process.capabilities && (process.capabilities->bounding & security::bit(CAP_SYS_PTRACE)) && !state.traces) {
+    State noted = state;
+    noted.traces = true;  // whoever is executed next shall know
+    TRY(claimed.known.states.write(claimed.claim, noted));
+  }
   Outlets outlets = TRY(outlets_of(words, process.terminal, words.has("detach")));
   add_listener(config, outlets);
   ExecWishes wishes;

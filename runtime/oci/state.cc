@@ -67,6 +67,7 @@ void visit(StateType& state, Visitor& visitor) {
   visitor("poststop", state.has_poststop);
   visitor("notifies", state.notifies);
   visitor("notify_socket", state.notify_socket);
+  visitor("traces", state.traces);
   visitor("namespaces", state.namespaces);
   visitor("user_namespace", state.user_namespace);
   visitor("annotations", state.annotations);

@@ -38,7 +38,7 @@ enum class Target : std::uint32_t {
 
 // --- a clean process -----------------------------------------------------------------------------------------
 struct StartSession {};  // setsid: a session without a terminal
-struct NewKeyring {  // keyrings are not namespaced
+struct NewKeyring {      // keyrings are not namespaced
   Text name;
   bool joinable = false;  // by name, for processes of the same user: by one that is run in the container later
 };

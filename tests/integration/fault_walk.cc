@@ -101,18 +101,18 @@ class Walker {
 
   // Runs with the fault, and prints what is wrong with the end of it.
   void visit(const Point& point, const std::string& what) {
-    ++runs;
+    ++tally.runs;
     const Ran ran = start(point.fault(what)).wait();
     const bool host_killed = point.who == "host" && ran.status == kKilled;
     std::string wrong;
     if (ran.status == kTimedOut) {
-      ++hangs;
+      ++tally.hangs;
       wrong = "hangs";
     } else if (says_incomplete(ran)) {
       wrong = check_output(ran, true);  // the status stays the payload's
     } else if (ran.status == 0) {
       wrong = difference(set_of(reference_), set_of(masked(payload_output(ran))));
-      weaker += !wrong.empty();
+      tally.weaker += !wrong.empty();
     } else {
       wrong = host_killed ? check_output(ran, true) : check_failure(ran, point, what);
     }
@@ -124,7 +124,7 @@ class Walker {
     while (waitpid(-1, nullptr, WNOHANG) > 0) {  // the orphans that a killed host side bequeathed to us
     }
     if (wrong.empty()) return;
-    ++defects;
+    ++tally.defects;
     printf("DEFECT %s %s: status %d: %s\n  stderr: %s\n", form_->name, point.fault(what).c_str(), ran.status,
            wrong.c_str(), ran.err.c_str());
     fflush(stdout);
@@ -144,7 +144,7 @@ class Walker {
     return wrong;
   }
 
-  int runs = 0, leftovers = 0, hangs = 0, weaker = 0, defects = 0;
+  Tally tally;
 
  private:
   static Census set_of(const std::string& text) {
@@ -200,7 +200,7 @@ class Walker {
       left = box_.leftovers();
     }
     if (left.empty()) return wrong;
-    ++leftovers;
+    ++tally.leftovers;
     box_.convox({"gc"});
     box_.remember();
     return cat(wrong, "\nleft behind:\n", left);
@@ -269,7 +269,7 @@ int work(std::size_t number, const std::string& logs) {
     for (std::size_t turn = number; turn * form.step < points.size(); turn += kWorkers)
       for (const std::string& fault : faults) walker.visit(points[turn * form.step], fault);
   }
-  printf("walked %d %d %d %d %d\n", walker.runs, walker.leftovers, walker.hangs, walker.weaker, walker.defects);
+  walker.tally.print();
   return 0;
 }
 
@@ -300,19 +300,13 @@ Test(fault_walk, ends_well_whatever_fails) {
 
   std::vector<Program> workers = start_workers(kWorkers, {logs}, kLongestWalk);
   cr_assert(workers.size() == kWorkers);
-  int total[5] = {};
+  Tally total;
   for (Program& worker : workers) {
-    const Ran ran = worker.wait();
-    const std::size_t last = std::min(ran.out.rfind("walked "), ran.out.size());
-    int counts[5] = {};
-    const int read = sscanf(ran.out.c_str() + last, "walked %d %d %d %d %d", &counts[0], &counts[1], &counts[2],
-                            &counts[3], &counts[4]);
-    cr_expect(ran.status == 0 && read == 5, "a worker ended with status %d: %s", ran.status, ran.err.c_str());
-    cr_expect(counts[4] == 0, "%s", ran.out.substr(0, last).c_str());
-    for (int i = 0; i < 5; ++i) total[i] += counts[i];
+    const std::string defects = total.add(worker.wait());
+    cr_expect(defects.empty(), "%s", defects.c_str());
   }
-  fprintf(stderr, "fault walk: %zu points, %d runs, leftovers %d, hangs %d, weaker starts %d\n", points, total[0],
-          total[1], total[2], total[3]);
+  fprintf(stderr, "fault walk: %zu points, %d runs, leftovers %d, hangs %d, weaker starts %d\n", points, total.runs,
+          total.leftovers, total.hangs, total.weaker);
 }
 
 // In the child, and in the stage before and after its filter.

@@ -68,12 +68,12 @@ class Walker {
   }
 
   void visit(const Point& point, const std::string& what) {
-    ++runs;
+    ++tally.runs;
     const std::string id = prepare();
     const Ran ran = command(point.fault(what), id);
     std::string wrong;
     if (ran.status == kTimedOut) {
-      ++hangs;
+      ++tally.hangs;
       wrong = "hangs";
     } else if (ran.status == 0) {
       wrong = check_success(ran, point);
@@ -82,13 +82,13 @@ class Walker {
     }
     wrong += clean_up();
     if (wrong.empty()) return;
-    ++defects;
+    ++tally.defects;
     printf("DEFECT %s %s: status %d: %s\n  stderr: %s\n", form_->name, point.fault(what).c_str(), ran.status,
            wrong.c_str(), ran.err.c_str());
     fflush(stdout);
   }
 
-  int runs = 0, leftovers = 0, hangs = 0, weaker = 0, defects = 0;
+  Tally tally;
 
  private:
   [[nodiscard]] bool is(std::string_view name) const { return name == form_->name; }
@@ -97,7 +97,7 @@ class Walker {
   // Without a fault everything succeeds, or the walk proves nothing.
   void must_succeed(const Ran& ran, const char* what) {
     if (ran.status == 0) return;
-    ++defects;
+    ++tally.defects;
     printf("DEFECT without a fault: %s: status %d: %s\n", what, ran.status, ran.err.c_str());
   }
 
@@ -167,7 +167,7 @@ class Walker {
     if (point.who == "stage" && (point.call == "seccomp" || point.call == "execve")) return {};
     const std::string report = masked(report_of(ran));
     if (report == reference_) return {};
-    ++weaker;
+    ++tally.weaker;
     return cat("confined otherwise:\n", difference(set_of(reference_), set_of(report)));
   }
 
@@ -201,7 +201,7 @@ class Walker {
       if (left().empty()) return wrong;
       sleep_milliseconds(20);  // what was just killed may hold a lock for a moment
     }
-    ++leftovers;
+    ++tally.leftovers;
     const std::string remains = left();
     box_.remember();
     return cat(wrong, "\nleft behind:\n", remains);
@@ -228,7 +228,7 @@ int work(std::size_t number, const std::string& logs) {
     for (std::size_t turn = number; turn * form.step < points.size(); turn += kWorkers)
       for (const char* fault : {"ENOMEM", "EPERM", "kill"}) walker.visit(points[turn * form.step], fault);
   }
-  printf("walked %d %d %d %d %d\n", walker.runs, walker.leftovers, walker.hangs, walker.weaker, walker.defects);
+  walker.tally.print();
   return 0;
 }
 
@@ -248,21 +248,15 @@ Test(fault_walk_detached, ends_well_whatever_fails) {
     write_file(cat(logs, "/", form.name), log);
     points += (points_in(log).size() + form.step - 1) / form.step;
   }
-  cr_assert(walker.defects == 0);
+  cr_assert(walker.tally.defects == 0);
   cr_expect(points > 500, "the log of the calls holds %zu lines only", points);
-  int total[5] = {};
+  Tally total;
   for (Program& worker : start_workers(kWorkers, {logs}, kLongestWalk)) {
-    const Ran ran = worker.wait();
-    const std::size_t last = std::min(ran.out.rfind("walked "), ran.out.size());
-    int counts[5] = {};
-    const int read = sscanf(ran.out.c_str() + last, "walked %d %d %d %d %d", &counts[0], &counts[1], &counts[2],
-                            &counts[3], &counts[4]);
-    cr_expect(ran.status == 0 && read == 5, "a worker ended with status %d: %s", ran.status, ran.err.c_str());
-    cr_expect(counts[4] == 0, "%s", ran.out.substr(0, last).c_str());
-    for (int i = 0; i < 5; ++i) total[i] += counts[i];
+    const std::string defects = total.add(worker.wait());
+    cr_expect(defects.empty(), "%s", defects.c_str());
   }
   fprintf(stderr, "fault walk: detached, %zu points, %d runs, leftovers %d, hangs %d, weaker starts %d\n", points,
-          total[0], total[1], total[2], total[3]);
+          total.runs, total.leftovers, total.hangs, total.weaker);
 }
 
 // Criterion's, but for the workers.

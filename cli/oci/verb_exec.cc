@@ -173,7 +173,9 @@ Result<Started> start(const Globals& globals, const Words& words, int signals) {
 // Without the lock, for whoever resumes it must have that; and while signals still end us.
 Result<> await_resume(const Globals& globals, const std::string& id) {
   const Known known = TRY(find_container(globals, id));
-  return known.status == Status::kPaused ? await_resume(known.state, hierarchy_or_none()) : ok();
+  if (known.status != Status::kPaused) return ok();
+  const cgroups::Hierarchy hierarchy = TRY(hierarchy_or_none());
+  return await_resume(known.state, hierarchy);
 }
 
 Result<int> exec_verb(const Globals& globals, const Words& words) {

@@ -88,6 +88,7 @@ Result<int> restore_verb(const Globals& globals, const Words& words) {
   if (bundle.config.process && bundle.config.process->terminal)
     return invalid("a container with a terminal cannot be restored");
   if (globals.driver == CgroupDriver::kSystemd) return invalid("restore has the cgroup driver cgroupfs alone");
+  const cgroups::Hierarchy hierarchy = TRY(hierarchy_or_none());
   const States states = TRY(States::open(globals.root, true));
   Claim claim = TRY(states.claim_new(id));
   Wishes wishes;
@@ -95,7 +96,6 @@ Result<int> restore_verb(const Globals& globals, const Words& words) {
   wishes.bundle = bundle.path;
   wishes.driver = globals.driver;
   State state = first_state(bundle, wishes);
-  const cgroups::Hierarchy hierarchy = hierarchy_or_none();
   Result<> made = make(criu, bundle, states, claim, state, hierarchy);
   const auto pid_file = words.value("pid-file");
   if (made && pid_file) made = write_pid_file(*pid_file, state.pid);

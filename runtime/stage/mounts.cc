@@ -58,8 +58,8 @@ Errno bind(Stage& stage, int source, const UniqueFd& target, std::uint64_t attri
 
 constexpr std::size_t kModeOption = 9;
 
-// "mode=0755", of the directory at `path`. False if there is none yet.
-bool mode_of(const Stage& stage, const char* path, char (&option)[kModeOption]) noexcept {
+// "mode=0755" and a NUL, of the directory at `path`. False if there is none yet.
+bool mode_of(const Stage& stage, const char* path, char (&option)[kModeOption + 1]) noexcept {
   Errno error;
   struct statx st {};
   const UniqueFd directory = open_inside(stage, path, O_PATH | O_DIRECTORY, false, &error);
@@ -67,6 +67,7 @@ bool mode_of(const Stage& stage, const char* path, char (&option)[kModeOption]) 
   char* out = option;
   for (const char c : std::string_view("mode=")) *out++ = c;
   for (int shift = 9; shift >= 0; shift -= 3) *out++ = static_cast<char>('0' + (st.stx_mode >> shift & 7));
+  *out = '\0';
   return true;
 }
 
@@ -108,7 +109,7 @@ Errno bind_console(Stage& stage, int slave, const UniqueFd& console) noexcept {
 Errno perform(const MountNew& step, Stage& stage) noexcept {
   constexpr std::uint32_t kMaxOptions = 64;
   Errno error;
-  char mode[kModeOption];
+  char mode[kModeOption + 1];
   const bool takes_mode = step.takes_mode && mode_of(stage, stage.plan.text(step.target), mode);
   const UniqueFd target = open_mount_target(stage, stage.plan.text(step.target), step.kind, &error);
   if (!target) return error;

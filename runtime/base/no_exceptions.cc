@@ -19,7 +19,7 @@ namespace {
   abort();
 }
 
-void* allocate(std::size_t size) noexcept {
+[[maybe_unused]] void* allocate(std::size_t size) noexcept {
   void* memory = malloc(size > 0 ? size : 1);
   if (!memory) give_up("out of memory");
   return memory;
@@ -45,9 +45,11 @@ extern "C" void __cxa_guard_release(char* done) { *done = 1; }
 extern "C" void __cxa_guard_abort(char*) {}
 extern "C" void __cxa_pure_virtual() { give_up("a call of nothing"); }
 
+#ifndef __SANITIZE_ADDRESS__  // which wants to see each kind of new and delete itself
 void* operator new(std::size_t size) { return allocate(size); }
 void* operator new[](std::size_t size) { return allocate(size); }
 void operator delete(void* memory) noexcept { free(memory); }
 void operator delete[](void* memory) noexcept { free(memory); }
 void operator delete(void* memory, std::size_t) noexcept { free(memory); }
 void operator delete[](void* memory, std::size_t) noexcept { free(memory); }
+#endif

@@ -38,7 +38,7 @@ struct State {
   bool own_pid_namespace = true;
   bool started = false;  // the gate was opened
   bool has_poststart = false, has_poststop = false, notifies = false, notify_socket = false;
-  bool traces = false;  // a process executed in it got CAP_SYS_PTRACE, which its configuration does not give
+  bool traces = false;           // a process executed in it got CAP_SYS_PTRACE, which its configuration does not give
   std::uint32_t namespaces = 0;  // CLONE_NEW* that it has of its own
   bool user_namespace = false;
   Pairs annotations;

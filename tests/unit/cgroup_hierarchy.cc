@@ -68,8 +68,9 @@ Test(cgroup_hierarchy, the_root_of_a_mount_is_that_of_the_one_on_top) {
       "30 23 0:26 / /sys/fs/cgroup rw - cgroup2 none rw\n"
       "31 23 0:26 /a\\040b /sys/fs/cgroup rw - cgroup2 none rw\n"
       "32 23 0:26 /other /other rw - cgroup2 none rw\n";
-  cr_assert_str_eq((*find_mount_root(mounts, "/sys/fs/cgroup")).c_str(), "/a b");
-  cr_assert_str_eq((*find_mount_root(mounts, "/other")).c_str(), "/other");
+  const auto top = find_mount_root(mounts, "/sys/fs/cgroup"), other = find_mount_root(mounts, "/other");
+  cr_assert_str_eq(top->c_str(), "/a b");
+  cr_assert_str_eq(other->c_str(), "/other");
   cr_assert(not find_mount_root(mounts, "/none").has_value());
 }
 

@@ -225,7 +225,7 @@ Words of(const stage::BecomeUser&, const StagePlan&) {
 }
 Words of(const stage::ChangeDirectory& step, const StagePlan& plan) {
   return {cat("change to ", plan.view(step.path), step.may_fail ? ", as root" : ", as the user"),
-          "either may be the one who is allowed", "chdir(2)"};
+          "either may be the one who is allowed", "fchdir(2)"};
 }
 Words of(const stage::SetCapabilities& step, const StagePlan&) {
   std::string why = "an inheritable one passes through any file that has it: CVE-2022-24769";

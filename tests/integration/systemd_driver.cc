@@ -210,7 +210,7 @@ Test(systemd_driver, a_stop_kills_what_is_in_it_and_may_be_repeated) {
 }
 
 // After an OOM kill systemd keeps a scope as `failed`, and its name is taken (crun issue 1092).
-Test(systemd_driver, a_scope_that_failed_makes_room_for_the_next) {
+Test(systemd_driver, a_scope_that_the_oom_killer_emptied_makes_room_for_the_next) {
   REQUIRE_SYSTEMD(CgroupControllers);
   {
     Scope scope("MemorySwapMax=uint64 0", false);
@@ -231,7 +231,8 @@ Test(systemd_driver, a_scope_that_failed_makes_room_for_the_next) {
     int status = 0;
     cr_assert(waitpid(pid, &status, 0) == pid);
     cr_expect(was_killed(status));
-    cr_assert(comes_true([&] { return shown(scope.unit, "ActiveState") == "failed"; }), "%s",
+    // `failed` or, by a systemd that does not count this as the scope's own end, `inactive`.
+    cr_assert(comes_true([&] { return shown(scope.unit, "ActiveState") != "active"; }), "%s",
               shown(scope.unit, "ActiveState").c_str());
     Scope next("");
     cr_expect(next.started);
@@ -320,7 +321,7 @@ Test(systemd_driver, a_container_lives_in_a_scope_and_delete_forgets_it) {
   const std::string processes = container.file("cgroup.procs");
   cr_expect(std::count(processes.begin(), processes.end(), '\n') == 1, "%s", processes.c_str());
   EXPECT_TEXT(container.file("memory.max"), "67108864\n");
-  EXPECT_TEXT(container.file("cpu.max"), "33333 100000\n");
+  EXPECT_TEXT(container.file("cpu.max"), "34000 100000\n");  // systemd counts in hundredths of a processor
   EXPECT_TEXT(container.file("cpu.weight"), "59\n");
   EXPECT_STATUS(container.oci({"start", "t1"}), 0);
   EXPECT_STATUS(container.oci({"update", "--memory", "33554432", "t1"}), 0);

@@ -2,8 +2,6 @@
 //
 // A caller hands over more than words: a umask, open (or missing) descriptors, signal dispositions, variables. Each of
 // these has been a way to confuse programs that act for root. Read next: command.h, then any cmd_*.cc.
-#include <fcntl.h>
-#include <signal.h>
 #include <sys/auxv.h>
 #include <unistd.h>
 
@@ -13,6 +11,7 @@
 #include <vector>
 
 #include "cli/dispatch.h"
+#include "cli/fit.h"
 #include "cli/output.h"
 #include "runtime/base/result.h"
 
@@ -21,41 +20,7 @@ extern char** environ;
 namespace convox::cli {
 namespace {
 
-// If 0, 1 or 2 were closed, the next file opened would take the number, and messages would be written into it.
-Result<> fill_standard_descriptors() {
-  for (int fd = 0; fd <= STDERR_FILENO; ++fd) {
-    const long open = sys::fcntl(fd, F_GETFD);
-    if (open == -EBADF)  // takes the lowest free number
-      TRY(check(sys::openat(AT_FDCWD, "/dev/null", O_RDWR), "open", "/dev/null"));
-    else
-      TRY(check(open, "fcntl", cat(fd)));
-  }
-  return ok();
-}
-
 constexpr int kUnfit = 125;  // whatever the command would have been
-
-// What rt_sigaction(2) reads. `restorer` is for handlers only.
-struct KernelAction {
-  void (*handler)(int);
-  unsigned long flags;
-  void (*restorer)();
-  unsigned long mask;
-};
-
-Result<> set_action(int signal, void (*handler)(int)) {
-  const KernelAction action{handler, 0, nullptr, 0};
-  TRY(check(sys::rt_sigaction(signal, &action, nullptr), "rt_sigaction", cat(signal)));
-  return ok();
-}
-
-// A reader that went away is an error of write(2), after which there may be a container to stop. And an ignored
-// SIGCHLD, which is inherited, would have the kernel reap our children before we can ask how they ended: wait(2),
-// "ECHILD".
-Result<> reset_signals() {
-  TRY(set_action(SIGPIPE, SIG_IGN));
-  return set_action(SIGCHLD, SIG_DFL);
-}
 
 // sudo keeps some of its user's variables. These lead programs that we start (convox-image) to files of that user.
 void drop_foreign_environment() {

@@ -2,14 +2,13 @@
 // verb do what they say.
 //
 // Descriptors 0, 1 and 2 are the container's, and go to it unchanged. Read next: verb.h, options.h.
-#include <fcntl.h>
-#include <signal.h>
 #include <sys/auxv.h>
 #include <unistd.h>
 
 #include <string>
 #include <vector>
 
+#include "cli/fit.h"
 #include "cli/oci/log.h"
 #include "cli/oci/options.h"
 #include "cli/output.h"
@@ -18,39 +17,13 @@ extern char** environ;
 
 namespace convox::oci {
 
-using convox::check;  // beside those of config.h
-
 namespace {
 
 constexpr int kFailed = 1;
 
-// If 0, 1 or 2 were closed, the next file opened would take the number, and be the container's.
-Result<> fill_standard_descriptors() {
-  for (int fd = 0; fd <= STDERR_FILENO; ++fd)
-    if (sys::fcntl(fd, F_GETFD) == -EBADF) TRY(check(sys::openat(AT_FDCWD, "/dev/null", O_RDWR), "open", "/dev/null"));
-  return ok();
-}
-
-// What rt_sigaction(2) reads. `restorer` is for handlers only.
-struct KernelAction {
-  void (*handler)(int);
-  unsigned long flags;
-  void (*restorer)();
-  unsigned long mask;
-};
-
-Result<> set_action(int signal, void (*handler)(int)) {
-  const KernelAction action{handler, 0, nullptr, 0};
-  TRY(check(sys::rt_sigaction(signal, &action, nullptr), "rt_sigaction", cat(signal)));
-  return ok();
-}
-
-// A reader that went away is an error of write(2). An ignored SIGCHLD, which is inherited, would have the kernel reap
-// our children before we can ask how they ended.  wait(2), "ECHILD"
 Result<> become_fit() {
-  TRY(fill_standard_descriptors());
-  TRY(set_action(SIGPIPE, SIG_IGN));
-  TRY(set_action(SIGCHLD, SIG_DFL));
+  TRY(cli::fill_standard_descriptors());
+  TRY(cli::reset_signals());
   sys::umask(022);
   if (::getauxval(AT_SECURE)) return invalid("convox-oci must not be set-user-id, nor have file capabilities");
   return ok();

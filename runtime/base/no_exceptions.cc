@@ -2,7 +2,7 @@
 //
 // The programs are built without exceptions, but libstdc++ is not: its containers call these functions when memory is
 // gone or an index is wrong, and what it has behind them, with all that unwinding, demangling and translating needs, is
-// a quarter of a megabyte in a static program. Nobody could catch what they throw; so the program says what it was and
+// ninety kilobytes of a static program. Nobody could catch what they throw; so the program says what it was and
 // ends, as it would have. Linked in front of libstdc++, they take its place.
 #include <stdlib.h>
 #include <string.h>

@@ -12,33 +12,20 @@
 namespace convox::oci {
 namespace {
 
-// What security/profile.h takes.
-constexpr std::string_view kActions[] = {"SCMP_ACT_ALLOW",        "SCMP_ACT_ERRNO",       "SCMP_ACT_KILL",
-                                         "SCMP_ACT_KILL_PROCESS", "SCMP_ACT_KILL_THREAD", "SCMP_ACT_LOG",
-                                         "SCMP_ACT_NOTIFY",       "SCMP_ACT_TRACE",       "SCMP_ACT_TRAP"};
-constexpr std::string_view kOperators[] = {"SCMP_CMP_EQ", "SCMP_CMP_GE", "SCMP_CMP_GT",       "SCMP_CMP_LE",
-                                           "SCMP_CMP_LT", "SCMP_CMP_NE", "SCMP_CMP_MASKED_EQ"};
-constexpr std::string_view kArchitectures[] = {
-    "SCMP_ARCH_AARCH64", "SCMP_ARCH_ARM",       "SCMP_ARCH_LOONGARCH64", "SCMP_ARCH_M68K",     "SCMP_ARCH_MIPS",
-    "SCMP_ARCH_MIPS64",  "SCMP_ARCH_MIPS64N32", "SCMP_ARCH_MIPSEL",      "SCMP_ARCH_MIPSEL64", "SCMP_ARCH_MIPSEL64N32",
-    "SCMP_ARCH_PARISC",  "SCMP_ARCH_PARISC64",  "SCMP_ARCH_PPC",         "SCMP_ARCH_PPC64",    "SCMP_ARCH_PPC64LE",
-    "SCMP_ARCH_RISCV64", "SCMP_ARCH_S390",      "SCMP_ARCH_S390X",       "SCMP_ARCH_SH",       "SCMP_ARCH_SHEB",
-    "SCMP_ARCH_X32",     "SCMP_ARCH_X86",       "SCMP_ARCH_X86_64"};
-constexpr Word<unsigned> kFlags[] = {
-    {"SECCOMP_FILTER_FLAG_TSYNC", SECCOMP_FILTER_FLAG_TSYNC},
-    {"SECCOMP_FILTER_FLAG_LOG", SECCOMP_FILTER_FLAG_LOG},
-    {"SECCOMP_FILTER_FLAG_SPEC_ALLOW", SECCOMP_FILTER_FLAG_SPEC_ALLOW},
-    {"SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV", SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV},
-};
-
 // A trailing dot: every annotation that begins so.
 constexpr std::string_view kUnsafeAnnotations[] = {"org.criu.config", "org.systemd.property.", "run.oci."};
 
 // With no filter at the address 0 the kernel looks at the flags first: EINVAL for what it does not know, else EFAULT.
 // WAIT_KILLABLE_RECV is nothing without a listener.  seccomp(2)
-bool kernel_takes(unsigned flag) {
-  if (flag == SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV) flag |= SECCOMP_FILTER_FLAG_NEW_LISTENER;
-  return sys::seccomp(SECCOMP_SET_MODE_FILTER, flag, nullptr) == -EFAULT;
+std::vector<std::string_view> flags_of_this_kernel(const std::vector<std::string_view>& known) {
+  std::vector<std::string_view> supported;
+  for (const std::string_view name : known) {
+    auto flag = security::seccomp_flag(name);
+    if (!flag) continue;
+    if (*flag == SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV) *flag |= SECCOMP_FILTER_FLAG_NEW_LISTENER;
+    if (sys::seccomp(SECCOMP_SET_MODE_FILTER, *flag, nullptr) == -EFAULT) supported.push_back(name);
+  }
+  return supported;
 }
 
 class Writer {
@@ -89,16 +76,14 @@ std::vector<std::string> capability_names() {
 }
 
 void write_seccomp(Writer& writer) {
-  std::vector<std::string_view> supported;
-  for (const auto& [name, flag] : kFlags)
-    if (kernel_takes(flag)) supported.push_back(name);
+  const security::SeccompNames names = security::seccomp_names();
   writer.begin("seccomp");
   writer.add("enabled", true);
-  writer.names("actions", kActions);
-  writer.names("operators", kOperators);
-  writer.names("archs", kArchitectures);
-  writer.words("knownFlags", kFlags);
-  writer.names("supportedFlags", supported);
+  writer.names("actions", names.actions);
+  writer.names("operators", names.compares);
+  writer.names("archs", names.architectures);
+  writer.names("knownFlags", names.flags);
+  writer.names("supportedFlags", flags_of_this_kernel(names.flags));
   writer.end();
 }
 

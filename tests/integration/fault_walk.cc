@@ -58,12 +58,6 @@ const Form kForms[] = {
     {.name = "exec-host", .flags = {"--network", "host", "--userns", "host"}, .exec = true},
 };
 
-// Of CONVOX_FAULT_FORMS, those that begin so.
-bool is_asked_for(const Form& form) {
-  const char* asked = getenv("CONVOX_FAULT_FORMS");
-  return !asked || std::string_view(form.name).starts_with(asked);
-}
-
 // --- one walker: a box with an image that is ready
 class Walker {
  public:
@@ -259,17 +253,8 @@ class Walker {
 
 // `worker NUMBER LOGS`: visits the points whose turn it is in every form. Its last line is for the test.
 int work(std::size_t number, const std::string& logs) {
-  const char* asked = getenv("CONVOX_FAULT_WALK");
-  const std::vector<std::string> faults = split(asked ? asked : "ENOMEM EPERM kill", ' ');
   Walker walker;
-  for (const Form& form : kForms) {
-    if (!is_asked_for(form)) continue;
-    walker.begin(form);
-    const std::vector<Point> points = points_in(read_file(cat(logs, "/", form.name)));
-    for (std::size_t turn = number; turn * form.step < points.size(); turn += kWorkers)
-      for (const std::string& fault : faults) walker.visit(points[turn * form.step], fault);
-  }
-  walker.tally.print();
+  visit_in_turn(walker, kForms, number, kWorkers, logs);
   return 0;
 }
 
@@ -290,7 +275,7 @@ Test(fault_walk, ends_well_whatever_fails) {
   const std::string logs = walker.directory() + "/logs";
   std::size_t points = 0;
   for (const Form& form : kForms) {
-    if (!is_asked_for(form)) continue;
+    if (!is_asked_for(form.name)) continue;
     EXPECT_STATUS(walker.begin(form), 0);
     const std::string log = walker.log();
     write_file(cat(logs, "/", form.name), log);

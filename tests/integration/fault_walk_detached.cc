@@ -222,13 +222,7 @@ class Walker {
 // `worker NUMBER LOGS`: visits the points whose turn it is in every form. Its last line is for the test.
 int work(std::size_t number, const std::string& logs) {
   Walker walker;
-  for (const Form& form : kForms) {
-    walker.begin(form);
-    const std::vector<Point> points = points_in(read_file(cat(logs, "/", form.name)));
-    for (std::size_t turn = number; turn * form.step < points.size(); turn += kWorkers)
-      for (const char* fault : {"ENOMEM", "EPERM", "kill"}) walker.visit(points[turn * form.step], fault);
-  }
-  walker.tally.print();
+  visit_in_turn(walker, kForms, number, kWorkers, logs);
   return 0;
 }
 

@@ -59,11 +59,6 @@ const Form kForms[] = {
     {.name = "delete-force", .verb = Verb::kDelete, .step = 2, .rich = true, .words = {"--force"}},
 };
 
-bool is_asked_for(const Form& form) {
-  const char* asked = getenv("CONVOX_FAULT_FORMS");
-  return !asked || std::string_view(form.name).starts_with(asked);
-}
-
 constexpr const char* kFilter =
     R"({"defaultAction":"SCMP_ACT_ALLOW","architectures":["SCMP_ARCH_X86_64","SCMP_ARCH_AARCH64"],)"
     R"("syscalls":[{"names":["sethostname"],"action":"SCMP_ACT_ERRNO"}]})";
@@ -317,17 +312,8 @@ class Walker {
 // `worker NUMBER LOGS`: visits the points whose turn it is in every form.
 int work(std::size_t number, const std::string& logs) {
   if (!missing_for_containers().empty()) return 1;
-  const char* asked = getenv("CONVOX_FAULT_WALK");
-  const std::vector<std::string> faults = split(asked ? asked : "ENOMEM EPERM kill", ' ');
   Walker walker;
-  for (const Form& form : kForms) {
-    if (!is_asked_for(form)) continue;
-    walker.begin(form);
-    const std::vector<Point> points = points_in(read_file(cat(logs, "/", form.name)));
-    for (std::size_t turn = number; turn * form.step < points.size(); turn += kWorkers)
-      for (const std::string& fault : faults) walker.visit(points[turn * form.step], fault);
-  }
-  walker.tally.print();
+  visit_in_turn(walker, kForms, number, kWorkers, logs);
   return 0;
 }
 
@@ -341,7 +327,7 @@ Test(oci_fault_walk, every_verb_ends_well_whatever_fails) {
   std::size_t points = 0;
   Walker walker;
   for (const Form& form : kForms) {
-    if (!is_asked_for(form)) continue;
+    if (!is_asked_for(form.name)) continue;
     walker.begin(form);
     const std::string log = walker.log();
     write_file(cat(logs.path(), "/", form.name), log);

@@ -11,9 +11,11 @@
 
 #include <map>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "runtime/base/cat.h"
+#include "tests/support/files.h"
 #include "tests/support/program.h"
 
 namespace convox::test {
@@ -80,6 +82,28 @@ struct Tally {
     return cat("a worker ended with status ", ran.status, ": ", ran.out, ran.err);
   }
 };
+
+// Of CONVOX_FAULT_FORMS, those that begin so.
+inline bool is_asked_for(std::string_view form) {
+  const char* asked = getenv("CONVOX_FAULT_FORMS");
+  return !asked || form.starts_with(asked);
+}
+
+// The work of number `number` of `workers`: in each form, whose calls LOGS/name tells, the points whose turn it is.
+template <class Walker, class Forms>
+void visit_in_turn(Walker& walker, const Forms& forms, std::size_t number, std::size_t workers,
+                   const std::string& logs) {
+  const char* asked = getenv("CONVOX_FAULT_WALK");
+  const std::vector<std::string> faults = split(asked ? asked : "ENOMEM EPERM kill", ' ');
+  for (const auto& form : forms) {
+    if (!is_asked_for(form.name)) continue;
+    walker.begin(form);
+    const std::vector<Point> points = points_in(read_file(cat(logs, "/", form.name)));
+    for (std::size_t turn = number; turn * form.step < points.size(); turn += workers)
+      for (const std::string& fault : faults) walker.visit(points[turn * form.step], fault);
+  }
+  walker.tally.print();
+}
 
 // Starts `count` workers: this program with `worker NUMBER` and `more`.
 inline std::vector<Program> start_workers(int count, const std::vector<std::string>& more, std::chrono::seconds limit) {

@@ -109,7 +109,9 @@ Result<bool> LogReader::is_older_than_asked(Process& process) const {
   if (segments.empty()) return true;
   struct stat st {};
   const std::string path = process.lines.records().path(segments.back());
-  if (sys::newfstatat(logs_.get(), path.c_str(), &st, AT_SYMLINK_NOFOLLOW) < 0) return true;
+  const long found = sys::newfstatat(logs_.get(), path.c_str(), &st, AT_SYMLINK_NOFOLLOW);
+  if (found == -ENOENT) return true;  // swept away since it was listed
+  TRY(check(found, "stat", path));
   return st.st_mtim.tv_sec * kSecond + st.st_mtim.tv_nsec < question_.since;
 }
 

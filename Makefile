@@ -52,7 +52,7 @@ $(eval $(call remember,prefix,$(PREFIX)))
 $(eval $(call remember,commit,$(COMMIT)))
 
 # --- sources: a folder is a part of a program ---------------------------------------------------------------------
-library_sources := $(wildcard runtime/base/*.cc runtime/*.cc runtime/oci/*.cc runtime/security/*.cc rootfs/*.cc cgroups/*.cc)
+library_sources := $(wildcard runtime/base/*.cc runtime/*.cc runtime/networks/*.cc runtime/oci/*.cc runtime/security/*.cc rootfs/*.cc cgroups/*.cc)
 oci_sources     := $(filter-out cli/oci/convox_oci.cc,$(wildcard cli/oci/*.cc))
 cli_sources     := $(filter-out cli/convox.cc,$(wildcard cli/*.cc cli/app/*.cc))
 image_sources   := $(filter-out rootfs/image/convox_image.cc,$(wildcard rootfs/image/*.cc))
@@ -144,7 +144,7 @@ $(BUILD)/convox-oci: $(BUILD)/cli/oci/convox_oci.o $(BUILD)/liboci.a $(BUILD)/li
 $(BUILD)/convox-image: $(BUILD)/rootfs/image/convox_image.o $(BUILD)/libimage.a $(BUILD)/libconvox.a
 	$(Q)$(CXX) $^ $(LDFLAGS) -larchive -lisal -lz -lzstd -lcrypto -lseccomp -lcap -o $@
 # rtnetlink, for the few containers that get a link of the host.
-$(BUILD)/convox-net: $(call objects,$(wildcard runtime/net/*.cc) runtime/base/fs.cc runtime/base/result.cc)
+$(BUILD)/convox-net: $(call objects,$(wildcard runtime/net/*.cc runtime/networks/*.cc) runtime/base/fs.cc runtime/base/lock.cc runtime/base/result.cc)
 	$(Q)$(CXX) $^ $(LDFLAGS) -lmnl -o $@
 # Asks systemd for scopes; only with the systemd driver.
 $(BUILD)/convox-systemd: $(BUILD)/runtime/systemd/convox_systemd.o $(BUILD)/libsystemd.a $(BUILD)/libconvox.a

@@ -36,7 +36,7 @@ host_flags := $(common) -fno-exceptions -fno-rtti $(flags_$(MODE))
 # Criterion's Test() holds a try, so tests have exceptions; what they judge has none. A fixture names only the fields it is about.
 test_flags := $(common) -Wno-missing-field-initializers $(flags_$(MODE))
 LDFLAGS    := -Wl,-z,relro,-z,now -Wl,--gc-sections $(filter -fsanitize=% --coverage,$(flags_$(MODE)))
-static     := $(if $(filter asan,$(MODE)),,-static) $(if $(filter release,$(MODE)),-s)
+strip      := $(if $(filter release,$(MODE)),-s)
 
 # Every object depends on `flags`, whose content changes with the compiler and its flags; the one that knows where helpers will be
 # installed depends on `prefix`, the one that prints it on `commit`.
@@ -136,11 +136,22 @@ $(BUILD)/runtime/base/process.o: host_flags += -DCONVOX_LIBEXEC='"$(PREFIX)/libe
 $(BUILD)/cli/oci/version.o: $(BUILD)/commit
 $(BUILD)/cli/oci/version.o: host_flags += -DCONVOX_COMMIT='"$(COMMIT)"'
 
-# convox is static, so that it starts fast and needs nothing; convox-image alone reads archives, and loads what that takes.
-$(BUILD)/convox: $(BUILD)/cli/convox.o $(BUILD)/libcli.a $(BUILD)/libconvox.a
-	$(Q)$(CXX) $(static) $^ $(LDFLAGS) -lseccomp -lcap -lyaml -o $@
-$(BUILD)/convox-oci: $(BUILD)/cli/oci/convox_oci.o $(BUILD)/liboci.a $(BUILD)/libcli.a $(BUILD)/libconvox.a
-	$(Q)$(CXX) $(static) $^ $(LDFLAGS) -lseccomp -lcap -o $@
+# The two command lines are static, so that they start fast and need nothing, and on musl, which makes them start in half the time of
+# glibc and a third smaller. Their objects are compiled like all others, with glibc's headers: scripts/check-libc knows the few
+# functions that they take from the C library, for which that is the same; runtime/libc/ has what musl lacks. convox-image alone reads
+# archives, and loads what that takes.
+gcc_files := $(dir $(shell $(CXX) -print-libgcc-file-name))
+on_musl = $(CXX) -nostdlib -static -no-pie $(strip) $(LDFLAGS) $(musl)/crt1.o $(musl)/crti.o $(gcc_files)crtbeginT.o $(filter %.o %.a,$^) $(1) \
+  -Wl,--start-group $(gcc_files)libstdc++.a $(musl)/libc.a $(gcc_files)libgcc.a -Wl,--end-group $(gcc_files)crtend.o $(musl)/crtn.o -o $@
+# What watches a program as it runs comes with glibc.
+link_static = $(if $(filter asan coverage,$(MODE)),$(CXX) $^ $(LDFLAGS) $(1) -o $@,$(on_musl))
+missing_in_musl := $(if $(filter asan coverage,$(MODE)),,$(call objects,$(wildcard runtime/libc/*.cc)))
+$(missing_in_musl): host_flags += -U_FORTIFY_SOURCE
+
+$(BUILD)/convox: $(BUILD)/cli/convox.o $(BUILD)/libcli.a $(BUILD)/libconvox.a $(missing_in_musl)
+	$(Q)$(call link_static,-lseccomp -lcap -lyaml)
+$(BUILD)/convox-oci: $(BUILD)/cli/oci/convox_oci.o $(BUILD)/liboci.a $(BUILD)/libcli.a $(BUILD)/libconvox.a $(missing_in_musl)
+	$(Q)$(call link_static,-lseccomp -lcap)
 $(BUILD)/convox-image: $(BUILD)/rootfs/image/convox_image.o $(BUILD)/libimage.a $(BUILD)/libconvox.a
 	$(Q)$(CXX) $^ $(LDFLAGS) -larchive -lisal -lz -lzstd -lcrypto -lseccomp -lcap -o $@
 # rtnetlink, for the few containers that get a link of the host.

@@ -162,8 +162,8 @@ $(BUILD)/convox-systemd: $(BUILD)/runtime/systemd/convox_systemd.o $(BUILD)/libs
 	$(Q)$(CXX) $^ $(LDFLAGS) -lsystemd -o $@
 
 # --- manual pages and completions, from the table of commands --------------------------------------------------------
-$(eval $(call made_of,make_manual,$(call objects,$(wildcard cli/manual/*.cc)) $(BUILD)/libcli.a $(BUILD)/libconvox.a))
-$(BUILD)/cli/manual/man_page.o: host_flags += -DCONVOX_DATE='"$(DATE)"'
+$(eval $(call made_of,make_manual,$(call objects,$(wildcard cli/manual/*.cc)) $(BUILD)/liboci.a $(BUILD)/libcli.a $(BUILD)/libconvox.a))
+$(BUILD)/cli/manual/roff.o: host_flags += -DCONVOX_DATE='"$(DATE)"'
 $(BUILD)/make_manual:
 	$(Q)$(CXX) $(filter %.o,$^) $(filter %.a,$^) $(LDFLAGS) -lseccomp -lcap -lyaml -o $@
 $(BUILD)/manual/made: $(BUILD)/make_manual cli/manual/completion.bash cli/manual/completion.zsh
@@ -261,6 +261,7 @@ install: all ## to PREFIX (/usr/local), below DESTDIR
 	install -D -m 755 $(BUILD)/convox-systemd $(installed)/libexec/convox/convox-systemd
 	install -d $(installed)/share/man/man1
 	install -m 644 $(BUILD)/manual/man1/*.1 $(installed)/share/man/man1
+	install -D -m 644 $(BUILD)/manual/man8/convox-oci.8 $(installed)/share/man/man8/convox-oci.8
 	install -D -m 644 docs/convox.yml.5 $(installed)/share/man/man5/convox.yml.5
 	install -D -m 644 $(BUILD)/manual/convox.bash $(installed)/share/bash-completion/completions/convox
 	install -D -m 644 $(BUILD)/manual/_convox $(installed)/share/zsh/site-functions/_convox
@@ -271,6 +272,7 @@ uninstall: ## removes what install put there
 	rm -f $(installed)/bin/convox $(installed)/bin/convox-oci
 	rm -f $(addprefix $(installed)/libexec/convox/convox-,image net systemd)
 	rm -f $(installed)/share/man/man1/convox.1 $(installed)/share/man/man1/convox-*.1 $(installed)/share/man/man5/convox.yml.5
+	rm -f $(installed)/share/man/man8/convox-oci.8
 	rm -f $(installed)/share/bash-completion/completions/convox $(installed)/share/zsh/site-functions/_convox
 	rm -rf $(installed)/share/doc/convox $(installed)/share/convox
 	rmdir --ignore-fail-on-non-empty $(installed)/libexec/convox

@@ -36,7 +36,7 @@ host_flags := $(common) -fno-exceptions -fno-rtti $(flags_$(MODE))
 # Criterion's Test() holds a try, so tests have exceptions; what they judge has none. A fixture names only the fields it is about.
 test_flags := $(common) -Wno-missing-field-initializers $(flags_$(MODE))
 LDFLAGS    := -Wl,-z,relro,-z,now -Wl,--gc-sections $(filter -fsanitize=% --coverage,$(flags_$(MODE)))
-static     := $(if $(filter asan,$(MODE)),,-static) $(if $(filter release,$(MODE)),-s)
+strip      := $(if $(filter release,$(MODE)),-s)
 
 # Every object depends on `flags`, whose content changes with the compiler and its flags; the one that knows where helpers will be
 # installed depends on `prefix`, the one that prints it on `commit`.
@@ -136,11 +136,22 @@ $(BUILD)/runtime/base/process.o: host_flags += -DCONVOX_LIBEXEC='"$(PREFIX)/libe
 $(BUILD)/cli/oci/version.o: $(BUILD)/commit
 $(BUILD)/cli/oci/version.o: host_flags += -DCONVOX_COMMIT='"$(COMMIT)"'
 
-# convox is static, so that it starts fast and needs nothing; convox-image alone reads archives, and loads what that takes.
-$(BUILD)/convox: $(BUILD)/cli/convox.o $(BUILD)/libcli.a $(BUILD)/libconvox.a
-	$(Q)$(CXX) $(static) $^ $(LDFLAGS) -lseccomp -lcap -lyaml -o $@
-$(BUILD)/convox-oci: $(BUILD)/cli/oci/convox_oci.o $(BUILD)/liboci.a $(BUILD)/libcli.a $(BUILD)/libconvox.a
-	$(Q)$(CXX) $(static) $^ $(LDFLAGS) -lseccomp -lcap -o $@
+# The two command lines are static, so that they start fast and need nothing, and on musl, which makes them start in half the time of
+# glibc and a third smaller. Their objects are compiled like all others, with glibc's headers: scripts/check-libc knows the few
+# functions that they take from the C library, for which that is the same; runtime/libc/ has what musl lacks. convox-image alone reads
+# archives, and loads what that takes.
+gcc_files := $(dir $(shell $(CXX) -print-libgcc-file-name))
+on_musl = $(CXX) -nostdlib -static -no-pie $(strip) $(LDFLAGS) $(musl)/crt1.o $(musl)/crti.o $(gcc_files)crtbeginT.o $(filter %.o %.a,$^) $(1) \
+  -Wl,--start-group $(gcc_files)libstdc++.a $(musl)/libc.a $(gcc_files)libgcc.a -Wl,--end-group $(gcc_files)crtend.o $(musl)/crtn.o -o $@
+# What watches a program as it runs comes with glibc.
+link_static = $(if $(filter asan coverage,$(MODE)),$(CXX) $^ $(LDFLAGS) $(1) -o $@,$(on_musl))
+missing_in_musl := $(if $(filter asan coverage,$(MODE)),,$(call objects,$(wildcard runtime/libc/*.cc)))
+$(missing_in_musl): host_flags += -U_FORTIFY_SOURCE
+
+$(BUILD)/convox: $(BUILD)/cli/convox.o $(BUILD)/libcli.a $(BUILD)/libconvox.a $(missing_in_musl)
+	$(Q)$(call link_static,-lseccomp -lcap -lyaml)
+$(BUILD)/convox-oci: $(BUILD)/cli/oci/convox_oci.o $(BUILD)/liboci.a $(BUILD)/libcli.a $(BUILD)/libconvox.a $(missing_in_musl)
+	$(Q)$(call link_static,-lseccomp -lcap)
 $(BUILD)/convox-image: $(BUILD)/rootfs/image/convox_image.o $(BUILD)/libimage.a $(BUILD)/libconvox.a
 	$(Q)$(CXX) $^ $(LDFLAGS) -larchive -lisal -lz -lzstd -lcrypto -lseccomp -lcap -o $@
 # rtnetlink, for the few containers that get a link of the host.
@@ -151,8 +162,8 @@ $(BUILD)/convox-systemd: $(BUILD)/runtime/systemd/convox_systemd.o $(BUILD)/libs
 	$(Q)$(CXX) $^ $(LDFLAGS) -lsystemd -o $@
 
 # --- manual pages and completions, from the table of commands --------------------------------------------------------
-$(eval $(call made_of,make_manual,$(call objects,$(wildcard cli/manual/*.cc)) $(BUILD)/libcli.a $(BUILD)/libconvox.a))
-$(BUILD)/cli/manual/man_page.o: host_flags += -DCONVOX_DATE='"$(DATE)"'
+$(eval $(call made_of,make_manual,$(call objects,$(wildcard cli/manual/*.cc)) $(BUILD)/liboci.a $(BUILD)/libcli.a $(BUILD)/libconvox.a))
+$(BUILD)/cli/manual/roff.o: host_flags += -DCONVOX_DATE='"$(DATE)"'
 $(BUILD)/make_manual:
 	$(Q)$(CXX) $(filter %.o,$^) $(filter %.a,$^) $(LDFLAGS) -lseccomp -lcap -lyaml -o $@
 $(BUILD)/manual/made: $(BUILD)/make_manual cli/manual/completion.bash cli/manual/completion.zsh
@@ -250,6 +261,7 @@ install: all ## to PREFIX (/usr/local), below DESTDIR
 	install -D -m 755 $(BUILD)/convox-systemd $(installed)/libexec/convox/convox-systemd
 	install -d $(installed)/share/man/man1
 	install -m 644 $(BUILD)/manual/man1/*.1 $(installed)/share/man/man1
+	install -D -m 644 $(BUILD)/manual/man8/convox-oci.8 $(installed)/share/man/man8/convox-oci.8
 	install -D -m 644 docs/convox.yml.5 $(installed)/share/man/man5/convox.yml.5
 	install -D -m 644 $(BUILD)/manual/convox.bash $(installed)/share/bash-completion/completions/convox
 	install -D -m 644 $(BUILD)/manual/_convox $(installed)/share/zsh/site-functions/_convox
@@ -260,6 +272,7 @@ uninstall: ## removes what install put there
 	rm -f $(installed)/bin/convox $(installed)/bin/convox-oci
 	rm -f $(addprefix $(installed)/libexec/convox/convox-,image net systemd)
 	rm -f $(installed)/share/man/man1/convox.1 $(installed)/share/man/man1/convox-*.1 $(installed)/share/man/man5/convox.yml.5
+	rm -f $(installed)/share/man/man8/convox-oci.8
 	rm -f $(installed)/share/bash-completion/completions/convox $(installed)/share/zsh/site-functions/_convox
 	rm -rf $(installed)/share/doc/convox $(installed)/share/convox
 	rmdir --ignore-fail-on-non-empty $(installed)/libexec/convox

@@ -1,11 +1,12 @@
 // Writes the manual pages and the tables of the completions, from the table of commands; run by make.
 //
-//   make_manual DIRECTORY     DIRECTORY/man1/convox*.1, DIRECTORY/convox.bash, DIRECTORY/_convox
+//   make_manual DIRECTORY     DIRECTORY/man{1/convox*.1,8/convox-oci.8}, DIRECTORY/convox.bash, DIRECTORY/_convox
 #include <fcntl.h>
 
 #include "cli/commands.h"
 #include "cli/manual/completion.h"
 #include "cli/manual/man_page.h"
+#include "cli/manual/oci_page.h"
 #include "cli/output.h"
 #include "runtime/base/fs.h"
 
@@ -22,6 +23,8 @@ Result<> write_all(const char* path) {
   TRY(write(pages, "convox.1", overview()));
   for (const cli::Command* command : cli::commands())
     TRY(write(pages, cat(page_name(*command), ".1"), man_page(*command)));
+  const UniqueFd administration = TRY(fs::make_and_open_directory(directory.get(), "man8", 0755));
+  TRY(write(administration, "convox-oci.8", oci_page()));
   TRY(write(directory, "convox.bash", bash_tables()));
   return write(directory, "_convox", zsh_tables());
 }

@@ -5,6 +5,7 @@
 
 #include "cli/commands.h"
 #include "cli/manual/examples.h"
+#include "cli/manual/roff.h"
 #include "cli/options.h"
 #include "runtime/base/words.h"
 
@@ -13,43 +14,6 @@ namespace {
 
 using cli::Command;
 using cli::Option;
-
-// Text of the table as roff input: a hyphen of an option is a minus, and a line may not begin like a request. What
-// stands between backquotes is what one types.  groff_char(7), man(7)
-std::string roff(std::string_view text) {
-  std::string made;
-  bool line_begins = true, typed = false;
-  for (const char c : text) {
-    if (line_begins && (c == '.' || c == '\'')) made += "\\&";
-    line_begins = c == '\n';
-    if (c == '`')
-      made += (typed = !typed) ? "\\fB" : "\\fR";
-    else if (c == '\\')
-      made += "\\e";
-    else if (c == '-')
-      made += "\\-";
-    else if (c == '~' || c == '^')
-      made += c == '~' ? "\\(ti" : "\\(ha";
-    else
-      made += c;
-  }
-  return made;
-}
-
-std::string bold(std::string_view text) { return cat("\\fB", roff(text), "\\fR"); }
-std::string italic(std::string_view text) { return cat("\\fI", roff(text), "\\fR"); }
-
-std::string section(std::string_view name) { return cat(".SH ", name, "\n"); }
-std::string item(const std::string& tag, std::string_view text) { return cat(".TP\n", tag, "\n", roff(text), "\n"); }
-
-std::string head(const std::string& name, std::string_view summary) {
-  std::string title = name;
-  std::ranges::transform(title, title.begin(),
-                         [](char c) { return c >= 'a' && c <= 'z' ? static_cast<char>(c - 32) : c; });
-  return cat(".\\\" Made from the table of commands; do not edit.\n.TH ", roff(title),
-             " 1 \"" CONVOX_DATE "\" \"convox " CONVOX_VERSION, "\" \"convox manual\"\n", section("NAME"), roff(name),
-             " \\- ", roff(summary), "\n");
-}
 
 std::string arguments(std::string_view text) { return text.empty() ? "" : cat(" ", italic(text)); }
 
@@ -126,15 +90,15 @@ std::string page_name(const Command& command) {
 
 std::string man_page(const Command& command) {
   const std::string_view about = command.description.empty() ? command.summary : command.description;
-  return cat(head(page_name(command), command.summary), section("SYNOPSIS"), bold(cat("convox ", command.name)), " [",
-             italic("options"), "]", arguments(command.arguments), "\n", section("DESCRIPTION"), roff(about),
+  return cat(head(page_name(command), 1, command.summary), section("SYNOPSIS"), bold(cat("convox ", command.name)),
+             " [", italic("options"), "]", arguments(command.arguments), "\n", section("DESCRIPTION"), roff(about),
              command.description.empty() ? ".\n" : "\n", options(command.options), exit_status(command),
              example_section(command.name), see_also(command));
 }
 
 std::string overview() {
   std::string text = cat(
-      head("convox", "run processes of apps in containers on this host"), section("SYNOPSIS"), bold("convox"), " ",
+      head("convox", 1, "run processes of apps in containers on this host"), section("SYNOPSIS"), bold("convox"), " ",
       italic("command"), " [", italic("options"), "] [", italic("arguments"), "]\n", section("DESCRIPTION"),
       roff("An app is described by a convox.yml: its services, and the image of each. `convox run` starts a process\n"
            "of a service in a container of its own; the other commands show, reach and stop what runs, and keep the\n"

@@ -93,7 +93,8 @@ Words of(const stage::OpenNull&, const StagePlan&) {
           "null(4)"};
 }
 Words of(const stage::OwnStdio& step, const StagePlan&) {
-  return {cat("give its input and output to its user", step.inherited ? ", if they are no devices" : ""),
+  return {cat("give its input and output to its user",
+              step.inherited ? ", if they are no devices; for the host's /dev/null, take its own" : ""),
           "/dev/stdout can be opened again by whom it belongs to", "fchown(2)"};
 }
 Words of(const stage::PivotRoot&, const StagePlan&) {

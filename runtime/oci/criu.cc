@@ -42,15 +42,15 @@ void add(std::vector<std::string>& all, std::string_view option, std::string val
 
 std::string key_of(Kind kind) { return kind == Kind::kNetwork ? "extRootNetNS" : "extRootPidNS"; }
 
-// The last line of its log that says so.
-std::string last_error(const Criu& criu, std::string_view verb) {
+// The first line of its log that says so: what follows are the ends of what failed with it.
+std::string first_error(const Criu& criu, std::string_view verb) {
   const auto log = fs::read(AT_FDCWD, cat(criu.work, "/", verb, ".log"), 64 << 20);
-  std::string_view found;
   for (std::string_view rest = log ? std::string_view(*log) : std::string_view(); !rest.empty();) {
     const std::string_view line = cut(rest, '\n');
-    if (line.find("Error (") != std::string_view::npos) found = line;
+    const std::size_t at = line.find("Error (");  // behind the time
+    if (at != std::string_view::npos) return std::string(line.substr(at));
   }
-  return std::string(found);
+  return "its log does not say why";
 }
 
 Result<> run(const Criu& criu, const std::vector<std::string>& arguments, std::vector<int> further) {
@@ -75,7 +75,7 @@ Result<> run(const Criu& criu, const std::vector<std::string>& arguments, std::v
   TRY(check(sys::waitid(P_PIDFD, child.pidfd.get(), &info, WEXITED), "waitid", ""));
   if (info.si_code == CLD_EXITED && info.si_status == 0) return ok();
   const std::string& verb = arguments[1];
-  return invalid(cat("criu ", verb, " failed: ", last_error(criu, verb)))
+  return invalid(cat("criu ", verb, " failed: ", first_error(criu, verb)))
       .advise(cat("all that it says is in ", criu.work, "/", verb, ".log"));
 }
 

@@ -120,15 +120,44 @@ Errno perform(const OpenConsole& step, Stage& stage) noexcept {
   return {};
 }
 
-// The host's would be a descriptor of the host's. Whatever else stands in its place now, a file that grows or a pipe
-// that nobody reads, is not what was asked for.  null(4)
+namespace {
+
+bool is_null(const struct statx& st) noexcept {
+  return (st.stx_mode & S_IFMT) == S_IFCHR && st.stx_rdev_major == 1 && st.stx_rdev_minor == 3;
+}
+
+// The container's own /dev/null. Whatever else stands in its place, a file that grows or a pipe that nobody reads, is
+// not what was asked for.  null(4)
+UniqueFd open_null(Stage& stage, Errno* error) noexcept {
+  UniqueFd null = open_inside(stage, "/dev/null", O_RDWR | O_NOCTTY, true, error);
+  if (!null) return null;
+  struct statx st {};
+  if (const long rc = sys::statx(null.get(), "", AT_EMPTY_PATH, STATX_TYPE, &st); rc < 0)
+    *error = Errno(rc);
+  else if (!is_null(st))
+    *error = Errno(-ENODEV);
+  else
+    return null;
+  return {};
+}
+
+// What the caller gave us as its null device is a file of the host, and of a mount that the container does not have:
+// CRIU could not say where it is. A container without a /dev/null of its own, or that may not open it, keeps it.
+Errno exchange_null(Stage& stage, int fd) noexcept {
+  Errno error;
+  const UniqueFd null = open_null(stage, &error);
+  if (null) return Errno(sys::dup3(null.get(), fd, 0));
+  const bool has_none = error.value == ENOENT || error.value == ENOTDIR || error.value == ENODEV;
+  return has_none || error.value == EACCES || error.value == EPERM ? Errno() : error;
+}
+
+}  // namespace
+
+// The host's would be a descriptor of the host's.
 Errno perform(const OpenNull&, Stage& stage) noexcept {
   Errno error;
-  const UniqueFd null = open_inside(stage, "/dev/null", O_RDWR | O_NOCTTY, true, &error);
+  const UniqueFd null = open_null(stage, &error);
   if (!null) return error;
-  struct statx st {};
-  if (const long rc = sys::statx(null.get(), "", AT_EMPTY_PATH, STATX_TYPE, &st); rc < 0) return Errno(rc);
-  if ((st.stx_mode & S_IFMT) != S_IFCHR || st.stx_rdev_major != 1 || st.stx_rdev_minor != 3) return Errno(-ENODEV);
   for (int fd = 0; fd < 3; ++fd)
     if (const long rc = sys::dup3(null.get(), fd, 0); rc < 0) return Errno(rc);
   return {};
@@ -136,12 +165,14 @@ Errno perform(const OpenNull&, Stage& stage) noexcept {
 
 // Opening /dev/stdout opens the pipe or the terminal again, as the payload's user: it must be theirs. What the host
 // side made it gave to the container's root beforehand, an owner that means something in here. What the caller gave us
-// may be a device, such as the host's /dev/null, which is not ours to give away.
+// may be a device, which is not ours to give away.
 Errno perform(const OwnStdio& step, Stage& stage) noexcept {
   for (int fd = 0; fd < 3; ++fd) {
     if (step.inherited) {
       struct statx st {};
       if (const long rc = sys::statx(fd, "", AT_EMPTY_PATH, STATX_TYPE | STATX_UID, &st); rc < 0) return Errno(rc);
+      if (is_null(st))
+        if (const Errno error = exchange_null(stage, fd); error) return error;
       if ((st.stx_mode & S_IFMT) == S_IFCHR || st.stx_uid == stage.user.uid) continue;
     }
     const long rc = give_to_user(stage, fd);

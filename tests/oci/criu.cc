@@ -1,11 +1,12 @@
-// checkpoint and restore: what CRIU is called with, by a stand-in for it that writes down its arguments. What CRIU
-// itself makes of a container is not seen here: it works on few kernels.
+// checkpoint and restore: a container that goes through them, where CRIU works (few kernels please it); and what CRIU
+// is called with, by a stand-in for it that writes down its arguments.
 #include <sys/mount.h>
 #include <unistd.h>
 
 #include <optional>
 
 #include "tests/oci/support/container.h"
+#include "tests/support/wait.h"
 
 using namespace convox::test;
 
@@ -38,6 +39,38 @@ class StandIn {
 };
 
 }  // namespace
+
+Test(criu, a_container_goes_on_where_it_was) {
+  REQUIRE_CONTAINERS();
+  LIMITATION(Crun | Runc, "have CRIU as a library, or speak to it");
+  if (!exists(kCriu)) cr_skip("needs criu");
+  if (run({.argv = {kCriu, "check"}}).status != 0) cr_skip("criu check says that CRIU cannot work on this kernel");
+  Container box;
+  box.sh("i=0; while :; do i=$((i+1)); echo $i >/tmp/.n; mv /tmp/.n /tmp/n; sleep 0.05; done");
+  box.write_config();
+  // With no input and output but /dev/null: a file of the host is nothing that CRIU could find again.
+  const auto start = [&box](Words words) {
+    Words shell = {"/bin/sh", "-c",      "exec \"$@\" </dev/null >/dev/null 2>/dev/null", "sh", runtime_path(),
+                   "--root",  box.root()};
+    shell.insert(shell.end(), words.begin(), words.end());
+    return run({.argv = shell, .directory = box.bundle()});
+  };
+  const auto counted = [&box] { return std::atoi(read_file(box.rootfs() + "/tmp/n").c_str()); };
+  const auto reaches = [&](int number) { return comes_true([&] { return counted() >= number; }); };
+  EXPECT_STATUS(start({"run", "--detach", box.id()}), 0);
+  cr_assert(reaches(5));
+  const std::string images = box.path() + "/images";
+  const Ran saved = box.call({"checkpoint", "--image-path", images, box.id()});
+  cr_assert_eq(saved.status, 0, "%s", saved.err.c_str());
+  EXPECT_TEXT(box.status(), "stopped");
+  EXPECT_STATUS(box.call({"delete", box.id()}), 0);
+  const int before = counted();
+  EXPECT_STATUS(start({"restore", "--detach", "--image-path", images, box.id()}), 0);
+  EXPECT_TEXT(box.status(), "running");
+  cr_assert(reaches(before + 1));  // one that began anew would count from 1, and so be told by the next line
+  EXPECT_TEXT(box.exec({"sh", "-c", cat("[ $(cat /tmp/n) -gt ", before, " ] && echo on")}).out, "on\n");
+  EXPECT_STATUS(box.call({"delete", "--force", box.id()}), 0);
+}
 
 Test(criu, a_checkpoint_names_the_process_and_its_binds) {
   REQUIRE_CONTAINERS();

@@ -56,6 +56,25 @@ Test(stdio, a_foreground_run_lends_its_own_descriptors) {
   EXPECT_TEXT(box.out(), box.path() + "/out\n");
 }
 
+// The number of the mount that a descriptor of the first process is of must be one of its own mounts.
+Test(stdio, the_null_device_is_the_containers_own) {
+  REQUIRE_CONTAINERS();
+  LIMITATION(Crun, "lends the host's");
+  Container box;
+  box.sh("sleep 1000");
+  cr_assert_eq(shell(box, "</dev/null >/dev/null 2>/dev/null", {"run", "--detach", box.id()}).status, 0);
+  const std::string process = cat("/proc/", box.pid());
+  const std::string mounts = read_file(process + "/mountinfo");
+  for (const char* fd : {"0", "1", "2"}) {
+    const std::string info = read_file(cat(process, "/fdinfo/", fd));
+    const std::size_t at = info.find("mnt_id:\t");
+    cr_assert(at != info.npos);
+    const std::string id = info.substr(at + 8, info.find('\n', at) - at - 8);
+    cr_expect(cat("\n", mounts).find(cat("\n", id, " ")) != std::string::npos, "descriptor %s is of mount %s", fd,
+              id.c_str());
+  }
+}
+
 Test(stdio, create_hands_its_descriptors_on_unchanged) {
   REQUIRE_CONTAINERS();
   Container box;

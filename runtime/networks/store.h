@@ -1,10 +1,10 @@
 // Which networks are there, who is in them, and which ports of the host lead where?
 //
-//   RUN/net/lock                        flock: who changes ports or the firewall's rules
+//   RUN/net/lock                        flock: who makes or removes networks, changes ports or the firewall's rules
+//   RUN/net/n/<network>/                flock: who changes its hosts
 //   RUN/net/n/<network>/subnet          a link whose target is the number of its subnet
+//   RUN/net/n/<network>/hosts           the names of all containers in it (names.h); every one of them sees this file
 //   RUN/net/n/<network>/slots/<slot>    a link whose target is the id of the container there
-//   RUN/net/n/<network>/hosts           the names of all containers in it; every one of them sees this very file
-//   RUN/net/subnets/<number>            a link whose target is the network that has leased it
 //   RUN/net/ports/<port>/               a port of the host: `tcp.8080` on all addresses, `udp.53.127.0.0.1` on one
 //     owner                             a link whose target is <network>/<service>, the only one that may join
 //     to                                a link whose target is the port inside: the same for all who join
@@ -13,8 +13,9 @@
 //   RUN/c/<id>/net                      a link whose target is <network>/<slot>: what this container has to give back
 //
 // Leases are links because a link is made together with what it says, and by one at a time (symlink(2), EEXIST); so no
-// lease is ever without its holder, and a killed command leaves nothing half done. The firewall's rules and the bridges
-// are a function of these files (net/README.md): who finds them gone makes them again.
+// lease is ever without its holder, and a killed command leaves nothing half done. The directory `slots` is a network's
+// last part to come and the first to go: rmdir(2) fails if somebody is in it, and nobody can come in without it. The
+// firewall's rules and the bridges are a function of these files (net/README.md): who finds them gone makes them again.
 #pragma once
 #include <functional>
 #include <optional>
@@ -71,25 +72,34 @@ class Store {
   [[nodiscard]] Result<std::vector<Network>> list() const;  // by name
   [[nodiscard]] Result<std::optional<Network>> find(const std::string& name) const;
   [[nodiscard]] Result<std::vector<Member>> members(const std::string& network) const;  // by slot
-  // Only one without members; false if it has some. Its bridge is not touched.
+  // Only one without members; false if it has some. Its bridge is not touched: `convox-net remove` goes first, for
+  // whoever joins in between makes it again.
   [[nodiscard]] Result<bool> remove(const std::string& network) const;
+  // Halves of networks, whose makers or removers were killed.
+  [[nodiscard]] Result<> sweep() const;
 
   // A slot for container `id`; `directory` is RUN/c/<id>, where the lease is noted first. `names` are what others call
-  // it, beside its id; `prefix` is the machine's, or nothing on a host without IPv6.
+  // it, beside its id; `prefix` is the machine's, or nothing on a host without IPv6. ENOENT: somebody has removed the
+  // network meanwhile, so `ensure` comes again.
   [[nodiscard]] Result<Lease> lease(int directory, const std::string& id, const Network& network,
                                     const std::vector<std::string>& names, const std::optional<Address6>& prefix) const;
-  // What RUN/c/<id>/net says; nothing if the container is in no network.
-  [[nodiscard]] Result<std::optional<Lease>> leased(int directory) const;
-  // Gives slot, names and ports back. May be repeated.
+  // What RUN/c/<id>/net says; nothing if the container is in no network, or was killed before it was.
+  [[nodiscard]] Result<std::optional<Lease>> leased(int directory, const std::string& id) const;
+  // Gives ports, names and slot back, last of all the note. May be repeated. What the kernel has of it is gone before
+  // that (`convox-net detach`), or the next one with this slot would get it.
   [[nodiscard]] Result<> release(int directory, const std::string& id) const;
 
   // Claims ports for one service's process, all or none: `port taken` if another service has one, or a program of the
-  // host (bind(2) says so). Under the lock.
+  // host (bind(2) says so). Takes the lock. Who may come from outside is what the last one said, as a newer release
+  // may.
   [[nodiscard]] Result<> publish(const std::string& id, const std::string& service, const Lease& lease,
                                  const std::vector<Published>& ports) const;
+  // Takes container `id` out of all ports; a port without servers goes, and so do halves of ports. The caller holds the
+  // lock: `convox-net detach` does it in one with the rules, so that nobody makes rules anew of what is on its way out.
+  [[nodiscard]] Result<> unpublish(const std::string& id) const;
   [[nodiscard]] Result<std::vector<Port>> ports() const;  // by name
 
-  // The lock of ports and rules, for as long as the descriptor lives.
+  // The lock of networks, ports and rules, for as long as the descriptor lives.
   [[nodiscard]] Result<UniqueFd> lock() const;
   // RUN/net/n/<network>/hosts, to be mounted over a container's /etc/hosts.
   [[nodiscard]] Result<UniqueFd> hosts_file(const std::string& network) const;
@@ -97,6 +107,12 @@ class Store {
 
  private:
   Store(std::string path, UniqueFd root) : path_(std::move(path)), root_(std::move(root)) {}
+  [[nodiscard]] Result<UniqueFd> slots(const std::string& network) const;
+  // For reading and writing, its network's directory locked by `locked`.
+  struct Names {
+    UniqueFd locked, file;
+  };
+  [[nodiscard]] Result<Names> names(const std::string& network) const;
   std::string path_;
   UniqueFd root_;
 };

@@ -56,6 +56,7 @@ library_sources := $(wildcard runtime/base/*.cc runtime/*.cc runtime/networks/*.
 oci_sources     := $(filter-out cli/oci/convox_oci.cc,$(wildcard cli/oci/*.cc))
 cli_sources     := $(filter-out cli/convox.cc,$(wildcard cli/*.cc cli/app/*.cc))
 image_sources   := $(filter-out rootfs/image/convox_image.cc,$(wildcard rootfs/image/*.cc))
+net_sources     := $(filter-out runtime/net/convox_net.cc,$(wildcard runtime/net/*.cc))
 systemd_sources := $(filter-out runtime/systemd/convox_systemd.cc,$(wildcard runtime/systemd/*.cc))
 support_sources := $(filter-out tests/support/testbox.cc tests/support/flood.cc,$(wildcard tests/support/*.cc))
 oci_support     := $(wildcard tests/oci/support/*.cc)
@@ -80,11 +81,12 @@ define made_of
 $(eval $(call remember,$(1).list,$(2)))
 $(BUILD)/$(1): $(2) $(BUILD)/$(1).list
 endef
-libraries := $(BUILD)/liboci.a $(BUILD)/libcli.a $(BUILD)/libimage.a $(BUILD)/libsystemd.a $(BUILD)/libconvox.a
+libraries := $(BUILD)/liboci.a $(BUILD)/libcli.a $(BUILD)/libimage.a $(BUILD)/libnet.a $(BUILD)/libsystemd.a $(BUILD)/libconvox.a
 $(eval $(call made_of,libconvox.a,$(call objects,$(library_sources))))
 $(eval $(call made_of,libcli.a,$(call objects,$(cli_sources))))
 $(eval $(call made_of,liboci.a,$(call objects,$(oci_sources))))
 $(eval $(call made_of,libimage.a,$(call objects,$(image_sources))))
+$(eval $(call made_of,libnet.a,$(call objects,$(net_sources))))
 $(eval $(call made_of,libsystemd.a,$(call objects,$(systemd_sources))))
 $(eval $(call made_of,libsupport.a,$(call objects,$(support_sources))))
 $(eval $(call made_of,libocisupport.a,$(call objects,$(oci_support))))
@@ -155,7 +157,7 @@ $(BUILD)/convox-oci: $(BUILD)/cli/oci/convox_oci.o $(BUILD)/liboci.a $(BUILD)/li
 $(BUILD)/convox-image: $(BUILD)/rootfs/image/convox_image.o $(BUILD)/libimage.a $(BUILD)/libconvox.a
 	$(Q)$(CXX) $^ $(LDFLAGS) -larchive -lisal -lz -lzstd -lcrypto -lseccomp -lcap -o $@
 # rtnetlink, for the few containers that get a link of the host.
-$(BUILD)/convox-net: $(call objects,$(wildcard runtime/net/*.cc runtime/networks/*.cc) runtime/base/fs.cc runtime/base/lock.cc runtime/base/result.cc)
+$(BUILD)/convox-net: $(BUILD)/runtime/net/convox_net.o $(BUILD)/libnet.a $(BUILD)/libconvox.a
 	$(Q)$(CXX) $^ $(LDFLAGS) -lmnl -o $@
 # Asks systemd for scopes; only with the systemd driver.
 $(BUILD)/convox-systemd: $(BUILD)/runtime/systemd/convox_systemd.o $(BUILD)/libsystemd.a $(BUILD)/libconvox.a
@@ -187,7 +189,7 @@ $(BUILD)/hosted/%.o: %.cc $(stamp)
 $(BUILD)/tests/unit/user_lookup $(BUILD)/tests/unit/plan_view: $(patsubst %,$(BUILD)/hosted/runtime/stage/%.o,user_lookup plan_view)
 # Most tests start the built programs; a few call a library whose work only the kernel can judge.
 oci_walk := $(BUILD)/tests/integration/oci_fault_walk
-$(filter-out $(oci_walk),$(integration_tests)) $(engine_tests): $(BUILD)/%: $(BUILD)/%.o $(BUILD)/libsupport.a $(BUILD)/libconvox.a
+$(filter-out $(oci_walk),$(integration_tests)) $(engine_tests): $(BUILD)/%: $(BUILD)/%.o $(BUILD)/libsupport.a $(BUILD)/libnet.a $(BUILD)/libconvox.a
 	$(Q)$(CXX) $^ $(LDFLAGS) $(test_libraries) -o $@
 # The OCI tests call nothing of ours: they judge whatever runtime they are given. The fault walk judges as they do.
 $(oci_tests) $(oci_walk): $(BUILD)/%: $(BUILD)/%.o $(BUILD)/libocisupport.a $(BUILD)/libsupport.a $(BUILD)/libconvox.a
@@ -267,7 +269,7 @@ install: all ## to PREFIX (/usr/local), below DESTDIR
 	install -D -m 644 $(BUILD)/manual/_convox $(installed)/share/zsh/site-functions/_convox
 	install -d $(installed)/share/convox && rm -rf $(installed)/share/convox/engines && cp -r packaging $(installed)/share/convox/engines
 	install -d $(installed)/share/doc/convox
-	install -m 644 $(wildcard README.md ARCHITECTURE.md CHANGELOG.md LICENSE docs/engines.md) $(installed)/share/doc/convox
+	install -m 644 $(wildcard README.md ARCHITECTURE.md CHANGELOG.md LICENSE docs/engines.md docs/networks.md) $(installed)/share/doc/convox
 uninstall: ## removes what install put there
 	rm -f $(installed)/bin/convox $(installed)/bin/convox-oci
 	rm -f $(addprefix $(installed)/libexec/convox/convox-,image net systemd)

@@ -1,9 +1,9 @@
 // How do tests make the N-th system call of a name fail, stall or kill? Only in programs built with MODE=faults.
 //
 //   CONVOX_FAULT=WHO:NAME:N:WHAT   WHO is host (convox itself), child (between clone3 and the stage), stage, launcher
-//                                  (a fork of convox that will be a keeper or minder) or keeper; WHAT is the name of an
-//                                  errno from the list below, kill (the caller dies at the call) or stall (the call
-//                                  never returns)
+//                                  (a fork of convox that will be a keeper or minder), keeper or net (convox-net); WHAT
+//                                  is the name of an errno from the list below, kill (the caller dies at the call) or
+//                                  stall (the call never returns)
 //   descriptor kLog, if open       gets a line "WHO NAME" for each call, so that a test knows what there is to visit
 //
 // The child shares memory with the host side, stage and keeper are other programs; each counts its own calls. sys.h
@@ -15,11 +15,11 @@ namespace convox::faults {
 
 inline constexpr int kLog = 1000;
 
-enum Who { kHost, kChild, kStage, kLauncher, kKeeper, kNobody };
+enum Who { kHost, kChild, kStage, kLauncher, kKeeper, kNet, kNobody };
 
 namespace detail {
 
-inline constexpr const char* kNames[] = {"host", "child", "stage", "launcher", "keeper"};
+inline constexpr const char* kNames[] = {"host", "child", "stage", "launcher", "keeper", "net"};
 
 struct Fault {
   const char* spec = nullptr;  // the whole variable, NAME=VALUE, for the next program
@@ -124,7 +124,7 @@ inline long visit(const char* name) noexcept {
   using namespace detail;
   if (fault.process == 0) return 0;
   const long self = trap(__NR_getpid, 0);  // 1 in a new PID namespace: the child
-  const bool is_program = fault.self == kStage || fault.self == kKeeper;
+  const bool is_program = fault.self == kStage || fault.self == kKeeper || fault.self == kNet;
   const Who who = is_program || self == fault.process ? fault.self : kChild;
   if (fault.logs) {
     char line[64];

@@ -392,6 +392,16 @@ inline long connect(int fd, const void* address, unsigned size) noexcept {
 }
 inline long listen(int fd, int waiting) noexcept { return call("listen", __NR_listen, fd, waiting); }
 inline long accept4(int fd, int flags) noexcept { return call("accept4", __NR_accept4, fd, nullptr, nullptr, flags); }
+inline long shutdown(int fd, int how) noexcept { return call("shutdown", __NR_shutdown, fd, how); }
+inline long setsockopt(int fd, int level, int option, const void* value, unsigned size) noexcept {
+  return call("setsockopt", __NR_setsockopt, fd, level, option, value, size);
+}
+inline long getsockopt(int fd, int level, int option, void* value, unsigned* size) noexcept {
+  return call("getsockopt", __NR_getsockopt, fd, level, option, value, size);
+}
+inline long getsockname(int fd, void* address, unsigned* size) noexcept {
+  return call("getsockname", __NR_getsockname, fd, address, size);
+}
 inline long sendmsg(int fd, const struct msghdr* message, int flags) noexcept {
   return call("sendmsg", __NR_sendmsg, fd, message, flags);
 }

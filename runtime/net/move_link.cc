@@ -1,8 +1,6 @@
 #include "runtime/net/move_link.h"
 
-#include <fcntl.h>
 #include <linux/if_addr.h>
-#include <linux/nsfs.h>
 #include <linux/rtnetlink.h>
 #include <sched.h>
 
@@ -10,25 +8,18 @@
 #include <cerrno>
 #include <optional>
 
-#include "runtime/base/fs.h"
-#include "runtime/net/netlink.h"
+#include "runtime/net/address.h"
+#include "runtime/net/link.h"
+#include "runtime/net/name_space.h"
 
 namespace convox::net {
 namespace {
-
-Result<UniqueFd> open_network_namespace(const std::string& path) {
-  UniqueFd file = TRY(fs::open(path, O_RDONLY | O_NONBLOCK));
-  // The kernel says by ioctl what kind it is; what is no namespace at all does not know the question.  ioctl_ns(2)
-  if (sys::ioctl(file.get(), NS_GET_NSTYPE, 0L) != CLONE_NEWNET)
-    return invalid(cat(path, " is not a network namespace"));
-  return file;
-}
 
 bool is_pattern(std::string_view name) { return name.find('%') != std::string_view::npos; }
 
 Result<> check_taken(Netlink& there, const std::string& name) {
   if (is_pattern(name)) return ok();
-  const Result<Link> taken = there.link(name);
+  const Result<Link> taken = find_link(there, name);
   if (taken) return invalid(cat("the container has a link '", name, "' already"));
   if (taken.error().code != ENODEV) return Error(taken.error());
   return ok();
@@ -38,20 +29,20 @@ Result<> check_taken(Netlink& there, const std::string& name) {
 // because afterwards the link is found by it: with a pattern its name is not known.
 Result<int> move_one(Netlink& here, Netlink& there, const Link& link, int name_space, const std::string& name) {
   int index = link.index;
-  Result<> moved = here.move(link, name_space, name, index);
+  Result<> moved = move_to(here, link, name_space, name, index);
   for (int attempt = 0; !moved && moved.error().code == EBUSY && attempt < 10; ++attempt) {
-    index = TRY(there.highest_index()) + 1;
-    moved = here.move(link, name_space, name, index);
+    index = TRY(highest_index(there)) + 1;
+    moved = move_to(here, link, name_space, name, index);
   }
   if (!moved) return std::move(moved).error();
   return index;
 }
 
 Result<> settle(Netlink& there, int index, const std::vector<Address>& addresses) {
-  const Link link = TRY(there.link(index));
+  const Link link = TRY(find_link(there, index));
   for (const Address& address : addresses)
-    if (address.scope == RT_SCOPE_UNIVERSE && (address.flags & IFA_F_PERMANENT)) TRY(there.add(index, address));
-  return there.raise(link);
+    if (address.scope == RT_SCOPE_UNIVERSE && (address.flags & IFA_F_PERMANENT)) TRY(add(there, index, address));
+  return raise(there, link.name);
 }
 
 }  // namespace
@@ -80,12 +71,12 @@ Result<> move_links(const std::string& name_space, const std::vector<Move>& move
 
   std::vector<Link> links;
   for (const Move& move : moves) {
-    links.push_back(TRY(here.link(move.host_name), "the host has no such link"));
+    links.push_back(TRY(find_link(here, move.host_name), "the host has no such link"));
     TRY(check_taken(there, move.name), "moving ", move.host_name);
   }
   for (std::size_t at = 0; at < moves.size(); ++at) {
     const std::string doing = cat("moving ", moves[at].host_name, " to ", moves[at].name);
-    const std::vector<Address> addresses = TRY(here.addresses(links[at].index), doing);
+    const std::vector<Address> addresses = TRY(list_addresses(here, links[at].index), doing);
     const int index = TRY(move_one(here, there, links[at], target.get(), moves[at].name), doing);
     TRY(settle(there, index, addresses), doing);
   }

@@ -1,163 +1,131 @@
 #include "runtime/net/netlink.h"
 
-#include <linux/if_addr.h>
-#include <linux/if_link.h>
+#include <linux/netlink.h>
 #include <linux/rtnetlink.h>
+#include <poll.h>
 #include <sys/socket.h>
+#include <sys/uio.h>
+#include <time.h>
 
 #include <algorithm>
-#include <array>
 #include <cerrno>
 
 namespace convox::net {
 namespace {
 
-constexpr std::size_t kRequest = 1024;
+constexpr int kSeconds = 10;   // how long the kernel may take for one datagram: it answers within sendmsg(2), mostly
+constexpr int kAttempts = 20;  // for a list that changes while it is read
 
-// A request in the making: the kernel's two headers at the front of a buffer, attributes behind them.
-template <class Header>
-struct Request {
-  alignas(nlmsghdr) std::array<char, kRequest> buffer{};
-  nlmsghdr* message;
-  Header* header;
-  Request(int type, int flags)
-      : message(mnl_nlmsg_put_header(buffer.data())),
-        header(static_cast<Header*>(mnl_nlmsg_put_extra_header(message, sizeof(Header)))) {
-    message->nlmsg_type = static_cast<std::uint16_t>(type);
-    message->nlmsg_flags = static_cast<std::uint16_t>(NLM_F_REQUEST | flags);
-  }
-};
-
-// Calls `each` for the attributes behind a message's Header.
-template <class Header, class Each>
-void each_attribute(const nlmsghdr& message, Each each) {
-  const auto call = [](const nlattr* attribute, void* context) -> int {
-    (*static_cast<Each*>(context))(attribute);
-    return MNL_CB_OK;
-  };
-  mnl_attr_parse(&message, sizeof(Header), call, &each);
-}
-
-void read_link(const nlmsghdr& message, Link& link) {
-  const auto* header = static_cast<const ifinfomsg*>(mnl_nlmsg_get_payload(&message));
-  link.index = header->ifi_index;
-  link.flags = header->ifi_flags;
-  each_attribute<ifinfomsg>(message, [&](const nlattr* attribute) {
-    if (mnl_attr_get_type(attribute) == IFLA_IFNAME) link.name = mnl_attr_get_str(attribute);
-  });
-}
-
-Address read_address(const nlmsghdr& message) {
-  const auto* header = static_cast<const ifaddrmsg*>(mnl_nlmsg_get_payload(&message));
-  Address address{header->ifa_family, header->ifa_prefixlen, header->ifa_scope, header->ifa_flags, {}};
-  each_attribute<ifaddrmsg>(message, [&](const nlattr* attribute) {
-    const std::uint16_t type = mnl_attr_get_type(attribute);
-    if (type == IFA_FLAGS) address.flags = mnl_attr_get_u32(attribute);
-    if (type != IFA_LOCAL && type != IFA_ADDRESS && type != IFA_BROADCAST) return;
-    const auto* bytes = static_cast<const char*>(mnl_attr_get_payload(attribute));
-    address.attributes.emplace_back(type, std::string(bytes, mnl_attr_get_payload_len(attribute)));
-  });
-  return address;
-}
+// rtnetlink numbers its messages in fours: new, delete, get, set.  linux/rtnetlink.h
+bool changes_nothing(const nlmsghdr& request) { return (request.nlmsg_type & 3) == (RTM_GETLINK & 3); }
 
 }  // namespace
 
-Result<Netlink> Netlink::open() {
-  mnl_socket* socket = mnl_socket_open2(NETLINK_ROUTE, SOCK_CLOEXEC);
-  if (!socket) return os_error("socket", "NETLINK_ROUTE", Errno(-errno));
-  Netlink netlink(socket);
-  if (mnl_socket_bind(socket, 0, MNL_SOCKET_AUTOPID) < 0) return os_error("bind", "NETLINK_ROUTE", Errno(-errno));
-  return netlink;
-}
-
-Result<> Netlink::ask(nlmsghdr* request, std::string_view what, std::string_view object, const Message& hear) {
-  request->nlmsg_seq = ++sequence_;
-  request->nlmsg_flags |= NLM_F_ACK;
-  const unsigned port = mnl_socket_get_portid(socket_.get());
-  if (mnl_socket_sendto(socket_.get(), request, request->nlmsg_len) < 0) return os_error(what, object, Errno(-errno));
-  const auto each = [](const nlmsghdr* message, void* context) -> int {
-    const auto& say = *static_cast<const Message*>(context);
-    if (say) say(*message);
-    return MNL_CB_OK;
-  };
-  std::vector<char> buffer(std::size_t{1} << 16);
-  for (int more = MNL_CB_OK; more > MNL_CB_STOP;) {
-    const ssize_t got = mnl_socket_recvfrom(socket_.get(), buffer.data(), buffer.size());
-    if (got < 0 && errno == EINTR) continue;
-    more = got < 0 ? -1
-                   : mnl_cb_run(buffer.data(), static_cast<std::size_t>(got), sequence_, port, each,
-                                const_cast<Message*>(&hear));
-    if (more < 0) return os_error(what, object, Errno(-errno));
+Errno Conversation::hear(const char* bytes, std::size_t size) {
+  // Bounds by our own count: mnl_nlmsg_ok takes a length of 2 GiB and more for a negative one, and so for small.
+  for (std::size_t at = 0; !ended_ && at < size;) {
+    const auto* message = reinterpret_cast<const nlmsghdr*>(bytes + at);
+    const std::size_t rest = size - at;
+    if (rest < sizeof *message || message->nlmsg_len < sizeof *message || message->nlmsg_len > rest)
+      return Errno(-EBADMSG);
+    at += NLMSG_ALIGN(std::size_t{message->nlmsg_len});
+    if (message->nlmsg_seq != sequence_) continue;  // of a request that was given up
+    if (message->nlmsg_flags & NLM_F_DUMP_INTR) incomplete_ = true;
+    const auto* payload = static_cast<const char*>(mnl_nlmsg_get_payload(message));
+    const std::size_t length = mnl_nlmsg_get_payload_len(message);
+    switch (message->nlmsg_type) {
+      case NLMSG_NOOP:
+        break;
+      case NLMSG_OVERRUN:
+        lost();
+        break;
+      case NLMSG_ERROR:
+      case NLMSG_DONE: {
+        // An error's number, 0 for an ACK; behind a dump it tells whether there were answers.
+        int number = 0;
+        if (length >= sizeof number) std::copy(payload, payload + sizeof number, reinterpret_cast<char*>(&number));
+        if (message->nlmsg_type == NLMSG_ERROR && length < sizeof(nlmsgerr)) return Errno(-EBADMSG);
+        refusal_ = Errno(number);
+        ended_ = true;
+        break;
+      }
+      default:
+        answers_.emplace_back(reinterpret_cast<const char*>(message),
+                              reinterpret_cast<const char*>(message) + message->nlmsg_len);
+    }
   }
+  return {};
+}
+
+Result<Netlink> Netlink::open() {
+  UniqueFd socket(TRY(check(sys::socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE), "socket", "AF_NETLINK")));
+  sockaddr_nl any{};
+  any.nl_family = AF_NETLINK;  // the kernel chooses the port
+  TRY(check(sys::bind(socket.get(), &any, sizeof any), "bind", "AF_NETLINK"));
+  return Netlink(std::move(socket));
+}
+
+Errno Netlink::send(const nlmsghdr& request) const {
+  sockaddr_nl kernel{};
+  kernel.nl_family = AF_NETLINK;
+  iovec bytes{const_cast<nlmsghdr*>(&request), request.nlmsg_len};
+  msghdr header{};
+  header.msg_name = &kernel;
+  header.msg_namelen = sizeof kernel;
+  header.msg_iov = &bytes;
+  header.msg_iovlen = 1;
+  long sent = 0;
+  do sent = sys::sendmsg(socket_.get(), &header, 0);
+  while (sent == -EINTR);
+  return Errno(sent);
+}
+
+// One datagram into the conversation, whoever it is from.
+Errno Netlink::receive(Conversation& conversation) {
+  sockaddr_nl sender{};
+  iovec bytes{buffer_.data(), buffer_.size()};
+  msghdr header{};
+  header.msg_name = &sender;
+  header.msg_namelen = sizeof sender;
+  header.msg_iov = &bytes;
+  header.msg_iovlen = 1;
+  const long got = sys::recvmsg(socket_.get(), &header, MSG_DONTWAIT);
+  if (got == -EAGAIN) {
+    pollfd waiting{socket_.get(), POLLIN, 0};
+    timespec limit{kSeconds, 0};
+    const long ready = sys::ppoll(&waiting, 1, &limit);
+    return ready == 0 ? Errno(-ETIMEDOUT) : ready == -EINTR ? Errno() : Errno(ready);
+  }
+  if (got == -ENOBUFS) conversation.lost();
+  if (got == -EINTR || got == -ENOBUFS) return {};
+  if (got < 0) return Errno(got);
+  if (header.msg_flags & MSG_TRUNC) return Errno(-EMSGSIZE);
+  if (header.msg_namelen != sizeof sender || sender.nl_pid != 0) return {};
+  return conversation.hear(buffer_.data(), static_cast<std::size_t>(got));
+}
+
+Result<std::vector<Answer>> Netlink::ask(nlmsghdr* request, std::string_view what, std::string_view object) {
+  request->nlmsg_flags |= NLM_F_ACK;
+  const bool again = changes_nothing(*request);
+  const bool dump = again && (request->nlmsg_flags & NLM_F_DUMP) == NLM_F_DUMP;
+  for (int attempt = 0; attempt < kAttempts; ++attempt) {
+    request->nlmsg_seq = ++sequence_;
+    if (const Errno error = send(*request)) return os_error(what, object, error);
+    Conversation conversation(request->nlmsg_seq);
+    // A dump goes on behind a lost part, and must be heard to its end before the next may begin (EBUSY). The answer to
+    // a single question is gone.
+    while (!conversation.ended() && (dump || !conversation.incomplete()))
+      if (const Errno error = receive(conversation)) return os_error(what, object, error);
+    if (conversation.refusal()) return os_error(what, object, conversation.refusal());
+    if (!conversation.incomplete()) return conversation.take();
+    if (!again) return os_error(what, object, Errno(-ENOBUFS));  // done or not: nobody knows
+  }
+  return os_error(what, object, Errno(-EAGAIN)).under("the kernel's list changes faster than it can be read");
+}
+
+Result<> Netlink::tell(nlmsghdr* request, std::string_view what, std::string_view object) {
+  TRY(ask(request, what, object));
   return ok();
-}
-
-Result<Link> Netlink::link(const std::string& name) {
-  Request<ifinfomsg> request(RTM_GETLINK, 0);
-  mnl_attr_put_strz(request.message, IFLA_IFNAME, name.c_str());
-  Link link;
-  TRY(ask(request.message, "RTM_GETLINK", name, [&](const nlmsghdr& message) { read_link(message, link); }));
-  return link;
-}
-
-Result<Link> Netlink::link(int index) {
-  Request<ifinfomsg> request(RTM_GETLINK, 0);
-  request.header->ifi_index = index;
-  Link link;
-  TRY(ask(request.message, "RTM_GETLINK", cat(index), [&](const nlmsghdr& message) { read_link(message, link); }));
-  return link;
-}
-
-Result<int> Netlink::highest_index() {
-  Request<ifinfomsg> request(RTM_GETLINK, NLM_F_DUMP);
-  int highest = 0;
-  TRY(ask(request.message, "RTM_GETLINK", "all", [&](const nlmsghdr& message) {
-    Link link;
-    read_link(message, link);
-    highest = std::max(highest, link.index);
-  }));
-  return highest;
-}
-
-Result<std::vector<Address>> Netlink::addresses(int index) {
-  Request<ifaddrmsg> request(RTM_GETADDR, NLM_F_DUMP);
-  std::vector<Address> found;
-  TRY(ask(request.message, "RTM_GETADDR", cat(index), [&](const nlmsghdr& message) {
-    const auto* header = static_cast<const ifaddrmsg*>(mnl_nlmsg_get_payload(&message));
-    if (header->ifa_index == static_cast<unsigned>(index)) found.push_back(read_address(message));
-  }));
-  return found;
-}
-
-Result<> Netlink::move(const Link& link, int name_space, const std::string& name, int index) {
-  Request<ifinfomsg> request(RTM_SETLINK, 0);
-  request.header->ifi_index = link.index;
-  mnl_attr_put_u32(request.message, IFLA_NET_NS_FD, static_cast<std::uint32_t>(name_space));
-  mnl_attr_put_strz(request.message, IFLA_IFNAME, name.c_str());
-  mnl_attr_put_u32(request.message, IFLA_NEW_IFINDEX, static_cast<std::uint32_t>(index));
-  return ask(request.message, "RTM_SETLINK", link.name);
-}
-
-Result<> Netlink::add(int index, const Address& address) {
-  // What the kernel itself keeps about an address (permanent, tentative, ...) is not ours to say.
-  constexpr std::uint32_t kAsked =
-      IFA_F_NODAD | IFA_F_HOMEADDRESS | IFA_F_MANAGETEMPADDR | IFA_F_NOPREFIXROUTE | IFA_F_MCAUTOJOIN;
-  Request<ifaddrmsg> request(RTM_NEWADDR, NLM_F_CREATE | NLM_F_EXCL);
-  request.header->ifa_family = address.family;
-  request.header->ifa_prefixlen = address.prefix;
-  request.header->ifa_scope = address.scope;
-  request.header->ifa_index = static_cast<unsigned>(index);
-  for (const auto& [type, bytes] : address.attributes) mnl_attr_put(request.message, type, bytes.size(), bytes.data());
-  mnl_attr_put_u32(request.message, IFA_FLAGS, address.flags & kAsked);
-  return ask(request.message, "RTM_NEWADDR", cat(index));
-}
-
-Result<> Netlink::raise(const Link& link) {
-  Request<ifinfomsg> request(RTM_NEWLINK, 0);
-  request.header->ifi_index = link.index;
-  request.header->ifi_flags = IFF_UP;
-  request.header->ifi_change = IFF_UP;
-  return ask(request.message, "RTM_NEWLINK", cat(link.name, " up"));
 }
 
 }  // namespace convox::net

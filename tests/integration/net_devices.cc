@@ -4,14 +4,9 @@
 // ends of veth pairs, whose other ends stay.
 #include "runtime/oci/net_devices.h"
 
-#include <sched.h>
-#include <signal.h>
-#include <sys/prctl.h>
-#include <sys/wait.h>
-#include <unistd.h>
-
 #include "tests/support/census.h"
 #include "tests/support/needs.h"
+#include "tests/support/net_namespace.h"
 
 using namespace convox;
 using namespace convox::oci;
@@ -20,45 +15,6 @@ using namespace convox::test;
 namespace {
 
 constexpr auto kNeeds = Root | PrivateNamespaces;
-
-// What `ip WORDS` says; the test fails if it fails.
-std::string ip(const std::string& words, const std::string& name_space = "/proc/self/ns/net") {
-  const auto ran = run_program({.path = "/bin/sh",
-                                .arguments = {"sh", "-c", cat("nsenter --net=", name_space, " ip ", words)},
-                                .environment = {"PATH=/usr/sbin:/usr/bin:/sbin:/bin"}});
-  cr_assert(ran.has_value() && ran->status == 0, "ip %s: %s", words.c_str(), ran ? ran->errors.c_str() : "");
-  return ran->output;
-}
-
-// A process in a network namespace of its own.
-class Container {
- public:
-  Container() {
-    int ready[2];
-    cr_assert(0 == ::pipe(ready));
-    pid_ = ::fork();
-    if (pid_ == 0) {
-      ::prctl(PR_SET_PDEATHSIG, SIGKILL);
-      const bool made = ::unshare(CLONE_NEWNET) == 0;
-      if (::write(ready[1], "", made ? 1 : 0) != 1) ::_exit(1);
-      for (;;) ::pause();
-    }
-    ::close(ready[1]);
-    char byte;
-    cr_assert(1 == ::read(ready[0], &byte, 1), "no network namespace can be made");
-    ::close(ready[0]);
-  }
-  ~Container() {
-    ::kill(pid_, SIGKILL);
-    ::waitpid(pid_, nullptr, 0);
-  }
-  Container(const Container&) = delete;
-  Container& operator=(const Container&) = delete;
-  std::string network() const { return cat("/proc/", pid_, "/ns/net"); }
-
- private:
-  pid_t pid_ = -1;
-};
 
 // A veth pair of the host: `name` and `name`-peer.
 struct Pair {
@@ -86,7 +42,7 @@ bool has_link(const std::string& name) {
 
 Test(net_devices, a_link_is_moved_renamed_and_up_with_its_addresses) {
   REQUIRE(kNeeds);
-  const Container container;
+  const NetNamespace container;
   const Pair pair("data0");
   ip("addr add 10.1.2.3/24 broadcast 10.1.2.255 dev data0");
   ip("addr add 10.9.9.9 peer 10.9.9.1/32 dev data0");
@@ -94,12 +50,12 @@ Test(net_devices, a_link_is_moved_renamed_and_up_with_its_addresses) {
   ip("addr add 169.254.1.1/16 scope link dev data0");
   ip("addr add 10.7.7.7/24 dev data0 valid_lft 1000 preferred_lft 1000");
   ip("link set data0 up");
-  EXPECT_TEXT(moved({{"data0", "eth0"}}, container.network()), "ok");
+  EXPECT_TEXT(moved({{"data0", "eth0"}}, container.path()), "ok");
   cr_expect(has_link("data0") == false, "it is still here");
   cr_expect(has_link("data0-peer"));
-  const std::string link = ip("-o link show eth0", container.network());
+  const std::string link = ip("-o link show eth0", container.path());
   EXPECT_CONTAINS(link, ",UP");
-  const std::string addresses = ip("-o addr show eth0", container.network());
+  const std::string addresses = ip("-o addr show eth0", container.path());
   EXPECT_CONTAINS(addresses, "inet 10.1.2.3/24 brd 10.1.2.255 scope global");
   EXPECT_CONTAINS(addresses, "inet 10.9.9.9 peer 10.9.9.1/32 scope global");
   EXPECT_CONTAINS(addresses, "inet6 fd00::5/64 scope global");
@@ -109,49 +65,49 @@ Test(net_devices, a_link_is_moved_renamed_and_up_with_its_addresses) {
 
 Test(net_devices, a_pattern_takes_the_first_number_that_is_free) {
   REQUIRE(kNeeds);
-  const Container container;
+  const NetNamespace container;
   const Pair one("data0"), other("data1");
-  ip("link add net0 type veth peer name aside", container.network());
-  EXPECT_TEXT(moved({{"data0", "net%d"}, {"data1", "net%d"}}, container.network()), "ok");
-  ip("link show net1", container.network());
-  ip("link show net2", container.network());
+  ip("link add net0 type veth peer name aside", container.path());
+  EXPECT_TEXT(moved({{"data0", "net%d"}, {"data1", "net%d"}}, container.path()), "ok");
+  ip("link show net1", container.path());
+  ip("link show net2", container.path());
 }
 
 Test(net_devices, a_number_that_is_taken_there_is_no_obstacle) {
   REQUIRE(kNeeds);
-  const Container container;
+  const NetNamespace container;
   const Pair pair("data0");
   const std::string index = ip("-o link show data0");
   ip(cat("link add name other index ", index.substr(0, index.find(':')), " type veth peer name aside"),
-     container.network());
-  EXPECT_TEXT(moved({{"data0", "data0"}}, container.network()), "ok");
-  EXPECT_CONTAINS(ip("-o link show data0", container.network()), ",UP");
+     container.path());
+  EXPECT_TEXT(moved({{"data0", "data0"}}, container.path()), "ok");
+  EXPECT_CONTAINS(ip("-o link show data0", container.path()), ",UP");
 }
 
 Test(net_devices, a_refused_move_moves_nothing) {
   REQUIRE(kNeeds);
-  const Container container;
+  const NetNamespace container;
   const Pair one("data0"), other("data1");
-  ip("link add taken type veth peer name aside", container.network());
+  ip("link add taken type veth peer name aside", container.path());
   const auto here = network_links();
-  const std::string there = ip("-o link show", container.network());
-  EXPECT_TEXT(moved({{"data0", "eth0"}, {"data1", "taken"}}, container.network()),
+  const std::string there = ip("-o link show", container.path());
+  EXPECT_TEXT(moved({{"data0", "eth0"}, {"data1", "taken"}}, container.path()),
               "linux.netDevices: moving data1: the container has a link 'taken' already");
-  EXPECT_TEXT(moved({{"data0", "eth0"}, {"missing", "eth1"}}, container.network()),
+  EXPECT_TEXT(moved({{"data0", "eth0"}, {"missing", "eth1"}}, container.path()),
               "linux.netDevices: the host has no such link: RTM_GETLINK missing: No such device (ENODEV)");
-  EXPECT_TEXT(moved({{"data0", "eth0"}, {"data1", "eth0"}}, container.network()),
+  EXPECT_TEXT(moved({{"data0", "eth0"}, {"data1", "eth0"}}, container.path()),
               "linux.netDevices: two links cannot be named 'eth0'");
   for (const char* name : {"", ".", "..", "a/b", "a:b", "a b", "a\tb", "a\nb", "sixteen-bytes-16", "e%d%d", "e%s", "%"})
-    EXPECT_CONTAINS(moved({{"data0", name}}, container.network()), "is no name of a link");
-  EXPECT_CONTAINS(moved({{"data%d", "eth0"}}, container.network()), "is no name of a link");
+    EXPECT_CONTAINS(moved({{"data0", name}}, container.path()), "is no name of a link");
+  EXPECT_CONTAINS(moved({{"data%d", "eth0"}}, container.path()), "is no name of a link");
   EXPECT_TEXT(moved({{"data0", "eth0"}}, "/proc/self/ns/uts"),
               "linux.netDevices: /proc/self/ns/uts is not a network namespace");
   EXPECT_TEXT(moved({{"data0", "eth0"}}, "/dev/null"), "linux.netDevices: /dev/null is not a network namespace");
   EXPECT_CONTAINS(moved({{"data0", "eth0"}}, "/proc/self/ns/missing"), "(ENOENT)");
-  EXPECT_CONTAINS(moved({{"lo", "eth0"}}, container.network()), "(EINVAL)");
+  EXPECT_CONTAINS(moved({{"lo", "eth0"}}, container.path()), "(EINVAL)");
   cr_expect(network_links() == here);
-  EXPECT_TEXT(ip("-o link show", container.network()), there);
-  EXPECT_TEXT(moved({{"data0", "fifteen-bytes15"}}, container.network()), "ok");
+  EXPECT_TEXT(ip("-o link show", container.path()), there);
+  EXPECT_TEXT(moved({{"data0", "fifteen-bytes15"}}, container.path()), "ok");
 }
 
 Test(net_devices, without_devices_no_program_is_started) {

@@ -6,6 +6,7 @@
 #include "cli/containers_view.h"
 #include "cli/output.h"
 #include "cli/table.h"
+#include "runtime/container_network.h"
 
 namespace convox::cli {
 namespace {
@@ -54,6 +55,13 @@ Result<int> info(const Invocation& invocation) {
   return 0;
 }
 
+// A process that was started since we looked keeps it.
+Result<> forget_network(const std::string& run, const std::string& name) {
+  const networks::Store store = TRY(networks::Store::open(run));
+  if (TRY(store.find(name))) TRY(runtime::remove_network(store, name));
+  return ok();
+}
+
 Result<int> remove(const Invocation& invocation) {
   const std::string& name = invocation.arguments[0];
   const app::AppStore store(invocation.globals.root);
@@ -70,6 +78,7 @@ Result<int> remove(const Invocation& invocation) {
   for (const runtime::Listed& one : all)  // what is kept of them lies beside the app, not in it
     if (one.record.app == name) TRY(containers.records.remove_kept(one.record.id, containers.host.cgroups));
   TRY(store.remove(name));
+  TRY(forget_network(invocation.globals.run, name));
   TRY(progress.done());
   return 0;
 }
@@ -104,7 +113,8 @@ const Command kAppsDelete = {
     .arguments = "<app>",
     .summary = "delete an app",
     .description =
-        "Deletes its releases, builds and environment, the data in its volumes, its logs and its finished processes. "
+        "Deletes its releases, builds and environment, the data in its volumes, its logs, its network and its finished "
+        "processes. "
         "It "
         "is refused while a process of the app runs. Images stay in the store.",
     .minimum = 1,

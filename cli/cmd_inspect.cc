@@ -1,8 +1,11 @@
 #include "cli/cmd_inspect.h"
 
+#include <cerrno>
+
 #include "cli/containers_view.h"
 #include "cli/inspect_view.h"
 #include "cli/output.h"
+#include "runtime/networks/machine.h"
 #include "runtime/security/seccomp.h"
 
 namespace convox::cli {
@@ -17,6 +20,15 @@ Result<runtime::LaunchPlan> plan_again(const Containers& containers, const std::
   return runtime::plan_launch(config, containers.host, filter);
 }
 
+// Nothing of one that has ended, or is in no network.
+Result<std::optional<networks::Lease>> lease_of(const Containers& containers, const std::string& id) {
+  const auto own = containers.records.directory(id);
+  if (!own && own.error().code == ENOENT) return std::optional<networks::Lease>();
+  if (!own) return own.error();
+  const networks::Store store = TRY(networks::Store::open(containers.records.run_path()));
+  return store.leased(own->get(), id);
+}
+
 Result<Inspected> look_at(const Containers& containers, const runtime::Listed& container) {
   const runtime::Record& record = container.record;
   Inspected one;
@@ -28,6 +40,8 @@ Result<Inspected> look_at(const Containers& containers, const runtime::Listed& c
   auto files = runtime::read_cgroup_files(containers.host.cgroups, record.cgroup);
   if (!files && files.error().kind != Error::Kind::kNotFound) return std::move(files).error();
   if (files) one.cgroup_files = std::move(*files);
+  one.lease = TRY(lease_of(containers, record.id));
+  if (one.lease) one.prefix = TRY(networks::ipv6_prefix());
   if (runtime::check_running(container)) {
     const auto process = TRY(runtime::open_process(container, containers.host.cgroups));
     one.facts = TRY(runtime::read_facts(process, record.id));

@@ -14,7 +14,9 @@
 #include "cli/cmd_help.h"
 #include "cli/cmd_inspect.h"
 #include "cli/cmd_logs.h"
+#include "cli/cmd_networks.h"
 #include "cli/cmd_pause.h"
+#include "cli/cmd_proxy.h"
 #include "cli/cmd_ps.h"
 #include "cli/cmd_ps_end.h"
 #include "cli/cmd_ps_stop.h"
@@ -52,7 +54,12 @@ constexpr const Command* kCommands[] = {
     &kHelp,
     &kInspect,
     &kLogs,
+    &kNetworks,
+    &kNetworksGc,
+    &kNetworksInspect,
+    &kNetworksRemove,
     &kPause,
+    &kProxy,
     &kPs,
     &kPsInfo,
     &kPsRemove,

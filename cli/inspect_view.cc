@@ -1,5 +1,6 @@
 #include "cli/inspect_view.h"
 
+#include "cli/networks_view.h"
 #include "cli/text.h"
 #include "runtime/base/json.h"
 #include "runtime/base/words.h"
@@ -153,6 +154,18 @@ void put_cgroup(PrettyWriter& writer, const Inspected& one) {
   writer.EndObject();
 }
 
+void put_network(PrettyWriter& writer, const Inspected& one, const networks::Lease& lease) {
+  writer.StartObject();
+  put(writer, "name", lease.network);
+  put_addresses(writer, lease.place, one.container.record.id, one.prefix);
+  writer.Key("ports");
+  writer.StartArray();
+  if (one.plan)
+    for (const networks::Published& port : one.plan->config.network.published) put_port(writer, port);
+  writer.EndArray();
+  writer.EndObject();
+}
+
 // A member that is known only of some containers.
 template <class Known, class Put>
 void put_if(PrettyWriter& writer, const char* key, const std::optional<Known>& known, Put put_it) {
@@ -175,6 +188,7 @@ void put(PrettyWriter& writer, const Inspected& one) {
   else
     writer.Key("config"), writer.Null();
   put_if(writer, "plan", one.plan, [&](const auto& plan) { put_plan(writer, plan); });
+  put_if(writer, "network", one.lease, [&](const auto& lease) { put_network(writer, one, lease); });
   put_if(writer, "process", one.facts, [&](const auto& facts) { put_process(writer, record.pid, facts); });
   put_if(writer, "namespaces", one.facts, [&](const auto& facts) { put_namespaces(writer, facts.namespaces); });
   put_if(writer, "mounts", one.facts, [&](const auto& facts) { put_mounts(writer, facts.mounts); });

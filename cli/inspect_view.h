@@ -14,6 +14,8 @@ struct Inspected {
   std::string cgroup;                                             // where its cgroup is, or was
   std::optional<runtime::LaunchPlan> plan;                        // with its config; while it is not finished
   std::optional<runtime::ContainerFacts> facts;                   // while it runs
+  std::optional<networks::Lease> lease;                           // while it is in a network
+  std::optional<networks::Address6> prefix;                       // of this host's networks
   std::vector<std::pair<std::string, std::string>> cgroup_files;  // while it has a cgroup
 };
 

@@ -8,6 +8,7 @@
 
 #include "cli/limit_flags.h"
 #include "cli/process_flags.h"
+#include "cli/publish_flags.h"
 #include "cli/shell_words.h"
 #include "cli/signal_names.h"
 #include "cli/times.h"
@@ -80,9 +81,12 @@ class Maker {
   [[nodiscard]] bool privileged() const { return flags_.flag("privileged") || service_.privileged; }
 
   Result<> set_namespaces() {
-    const std::string_view network = flags_.value("network").value_or("none");
-    if (network != "none" && network != "host") return invalid(cat("--network \"", network, "\": none or host"));
-    want_.namespaces.network = network == "none";
+    const std::string_view network = flags_.value("network").value_or("bridge");
+    if (network != "bridge" && network != "none" && network != "host")
+      return invalid(cat("--network \"", network, "\": bridge, none or host"));
+    want_.namespaces.network = network != "host";
+    if (network == "bridge") want_.network.name = source_.app;
+    TRY(set_ports(network));
     const std::string_view userns = flags_.value("userns").value_or("auto");
     if (userns != "auto" && userns != "host") return invalid(cat("--userns \"", userns, "\": auto or host"));
     want_.namespaces.user = userns != "host" && !privileged();
@@ -93,6 +97,17 @@ class Maker {
           "root outside");
     }
     return ok();
+  }
+
+  Result<> set_ports(std::string_view network) {
+    if (flags_.flag("publish-all")) want_.network.published = TRY(ports_of(source_.manifest, service_));
+    for (const std::string_view text : flags_.values("publish")) {
+      networks::Published port = TRY(parse_published(text), "--publish \"", text, "\"");
+      std::erase_if(want_.network.published, [&](const auto& other) { return port_name(other) == port_name(port); });
+      want_.network.published.push_back(std::move(port));
+    }
+    if (want_.network.joined() || (!flags_.flag("publish-all") && want_.network.published.empty())) return ok();
+    return invalid(cat("--publish needs --network bridge, not ", network));
   }
 
   Result<> set_capabilities() {

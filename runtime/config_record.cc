@@ -23,6 +23,7 @@ void each_member(Walk&& walk, Config& config) requires std::same_as<std::remove_
   walk("terminal", config.terminal);
   walk("init", config.init);
   walk("namespaces", config.namespaces);
+  walk("network", config.network);
   walk("capabilities", config.capabilities);
   walk("no_new_privileges", config.no_new_privileges);
   walk("seccomp", config.seccomp);
@@ -44,6 +45,21 @@ void each_member(Walk&& walk, Part& part) requires std::same_as<std::remove_cons
   walk("uts", part.uts);
   walk("cgroup", part.cgroup);
   walk("time", part.time);
+}
+
+template <class Walk, class Part>
+void each_member(Walk&& walk, Part& part) requires std::same_as<std::remove_const_t<Part>, ContainerNetwork> {
+  walk("name", part.name);
+  walk("published", part.published);
+}
+
+template <class Walk, class Part>
+void each_member(Walk&& walk, Part& part) requires std::same_as<std::remove_const_t<Part>, networks::Published> {
+  walk("protocol", part.protocol);
+  walk("address", part.address);
+  walk("host", part.host);
+  walk("container", part.container);
+  walk("allow", part.allow);
 }
 
 template <class Walk, class Part>
@@ -97,6 +113,7 @@ class Writer {
   void value(const std::string& text) { json::write_bytes(json_, text); }
   void value(bool yes) { json_.Bool(yes); }
   void value(std::uint64_t number) { json_.Uint64(number); }
+  void value(std::uint16_t number) { json_.Uint64(number); }
   template <class Item>
   void value(const std::vector<Item>& items) {
     json_.StartArray();
@@ -143,6 +160,10 @@ class Reader {
   void value(const json::Value& from, std::uint64_t& into) {
     if (!from.IsUint64()) return fail(at_);
     into = from.GetUint64();
+  }
+  void value(const json::Value& from, std::uint16_t& into) {
+    if (!from.IsUint64() || from.GetUint64() > 0xffff) return fail(at_);
+    into = static_cast<std::uint16_t>(from.GetUint64());
   }
   template <class Item>
   void value(const json::Value& from, std::vector<Item>& into) {

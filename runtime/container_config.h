@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "cgroups/limits.h"
+#include "runtime/networks/store.h"
 #include "runtime/security/capabilities.h"
 #include "runtime/terminal.h"
 
@@ -25,6 +26,14 @@ struct Namespaces {
   bool time = false;
   static constexpr bool mount = true;
   static constexpr bool pid = true;
+};
+
+// With a network namespace of its own: the network that it is in, or nothing for lo alone.
+struct ContainerNetwork {
+  std::string name;                            // of its bridge; the app's
+  std::vector<networks::Published> published;  // ports of the host that lead to it
+
+  [[nodiscard]] bool joined() const { return !name.empty(); }
 };
 
 struct Volume {
@@ -55,6 +64,7 @@ struct ContainerConfig {
   bool init = false;                          // a reaping, forwarding PID 1 of ours in front of the command
 
   Namespaces namespaces;
+  ContainerNetwork network;
   security::CapabilitySet capabilities = security::kDefaultCapabilities;
   bool no_new_privileges = true;
   bool seccomp = true;

@@ -13,6 +13,7 @@
 #include "runtime/base/first_error.h"
 #include "runtime/base/fs.h"
 #include "runtime/config_record.h"
+#include "runtime/container_network.h"
 #include "runtime/ending.h"
 #include "runtime/exec_group.h"
 #include "runtime/host.h"
@@ -169,6 +170,7 @@ Result<> Containers::dispose(const Claim& claim, const cgroups::Hierarchy& hiera
   TRY(dispose_cgroup(claim.id, hierarchy), doing);
   FirstError note;
   note(release_ids(claim));
+  note(leave_network(run_path_, claim.directory.get(), claim.id));
   const auto execs = exec_groups();
   note(execs ? forget_groups(execs->get(), claim.id) : Result<>(execs.error()));
   note(kept ? keep_storage(claim.id, *kept) : remove_storage(claim.id));
@@ -178,8 +180,13 @@ Result<> Containers::dispose(const Claim& claim, const cgroups::Hierarchy& hiera
 }
 
 Result<> Containers::end_round(const Claim& claim, const cgroups::Hierarchy& hierarchy) const {
-  TRY(dispose_cgroup(claim.id, hierarchy), "ending container ", claim.id);
-  return release_ids(claim);
+  const std::string doing = cat("ending container ", claim.id);
+  TRY(dispose_cgroup(claim.id, hierarchy), doing);
+  FirstError note;
+  note(release_ids(claim));
+  note(leave_network(run_path_, claim.directory.get(), claim.id));
+  TRY(std::move(note).result(), doing);
+  return ok();
 }
 
 Result<> Containers::note_end(Record& record) const {

@@ -3,6 +3,7 @@
 //   RUN/c/<id>/          a container; flock on this directory: its supervisor lives
 //   RUN/c/<id>/state.json, config.json      what is known of it, and what was asked for (record.h, config_record.h)
 //   RUN/c/<id>/ids       a link whose target is the <n> of its lease
+//   RUN/c/<id>/net       its place in a network (networks/store.h)
 //   RUN/exec/<id>.<hex>  a command that `exec` started in it (exec_group.h)
 //   RUN/ids/<n>          a link whose target is the id of the container that leased host ids 524288 + n * 65536 and the
 //                        65,535 after it
@@ -68,16 +69,16 @@ class Containers {
   // The first host id of the range that container `id` has leased.
   [[nodiscard]] Result<std::uint32_t> leased_ids(const std::string& id) const;
 
-  // Ends and removes everything of the container: processes, cgroup, lease, storage, record. Stops where processes will
-  // not end, since all else is theirs as long as they live. May be repeated. With `kept` its storage stays, with that
-  // record.
+  // Ends and removes everything of the container: processes, cgroup, leases, storage, record. Stops where processes
+  // will not end, since all else is theirs as long as they live. May be repeated. With `kept` its storage stays, with
+  // that record.
   [[nodiscard]] Result<> dispose(const Claim& claim, const cgroups::Hierarchy& hierarchy,
                                  const Record* kept = nullptr) const;
 
   // Writes `record` into the storage of container `id`, durably: from then on its files are to be kept.
   [[nodiscard]] Result<> keep_storage(const std::string& id, const Record& record) const;
 
-  // Ends what is left of a container between two starts: processes, cgroup, lease. Its files and record stay.
+  // Ends what is left of a container between two starts: processes, cgroup, leases. Its files and record stay.
   [[nodiscard]] Result<> end_round(const Claim& claim, const cgroups::Hierarchy& hierarchy) const;
   // Puts how its payload ended into the record of a detached container which nobody holds any more.
   [[nodiscard]] Result<> note_end(Record& record) const;

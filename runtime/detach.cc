@@ -245,7 +245,10 @@ Result<Child> start_keeper(Detached& what, int signals) {
 
 // --- the minder
 
-bool needs_minder(const Record& record) { return record.remove || (!record.restart.empty() && record.restart != "no"); }
+// A link, a name and a port of the host are not for the next command to take away: others would go on calling there.
+bool needs_minder(const Record& record, const ContainerConfig& config) {
+  return record.remove || (!record.restart.empty() && record.restart != "no") || config.network.joined();
+}
 
 // Sleeps until `keeper` has ended, or for `delay`, and then is convox again.
 Error become_minder(const Detached& what, const UniqueFd* keeper, std::chrono::nanoseconds delay) {
@@ -313,7 +316,7 @@ Result<> wait_for_next(Detached& what, std::chrono::milliseconds delay) {
 }  // namespace
 
 Result<Child> start_detached(Detached& what, int signals) {
-  if (!needs_minder(what.record)) return start_keeper(what, signals);
+  if (!needs_minder(what.record, what.config)) return start_keeper(what, signals);
   return fork_and_wait(what.host, signals,
                        [&](int parent, int ready) { return start_and_mind(what, parent, ready, signals); });
 }

@@ -5,8 +5,8 @@
 //          `- payload       PID 1 of the container
 //
 // The launcher becomes the keeper by execve, so it stays the payload's parent, which alone may wait for it; and the
-// claim, an flock, travels with the descriptor. With a restart policy, or files to remove at the end, somebody has to
-// act when the keeper has ended, with rights that a keeper has given up:
+// claim, an flock, travels with the descriptor. With a restart policy, a network, or files to remove at the end,
+// somebody has to act when the keeper has ended, with rights that a keeper has given up:
 //
 //   convox run --detach
 //     `- minder             forks the launcher, then executes the same small program to sleep until it has ended;

@@ -166,7 +166,7 @@ Finding security_modules(const Examination& facts) {
 
 Finding nftables(const Examination& facts) {
   if (facts.probes.nftables.value == EPERM) return untried("nftables");
-  if (facts.probes.nftables) return warning("nftables", "none: no bridges and published ports", "modprobe nf_tables");
+  if (facts.probes.nftables) return warning("nftables", "none: run needs --network none or host", "modprobe nf_tables");
   return good("nftables", "answers");
 }
 

@@ -30,6 +30,25 @@ Words of(const LeaseIds&) {
   return {cat("lease ", kIdsEach, " host ids"),
           "no two containers share an id, so none can touch another's files or processes", "subuid(5)"};
 }
+Words of(const LeaseAddress& step) {
+  std::string ports;
+  for (const networks::Published& port : step.network.published)
+    ports += cat(ports.empty() ? "" : ", ", port.address, port.address.empty() ? "" : ":", port.host, "/",
+                 port.protocol, " to ", port.container);
+  return {cat("lease an address in network ", step.network.name, ports.empty() ? "" : " and the host's ports ", ports),
+          "each app has a network of its own; others find it there by name", "symlink(2)"};
+}
+Words of(const StartNetwork& step) {
+  return {cat("start convox-net: bridge, link and addresses in network ", step.name),
+          "it works beside what follows; this program speaks no netlink", "rtnetlink(7)"};
+}
+Words of(const AwaitNetwork& step) {
+  return {cat("wait for its link in network ", step.name), "the command may want to talk at once", "ppoll(2)"};
+}
+Words of(const OpenNames& step) {
+  return {cat("open the names of network ", step.network, " as a mount (read-only, nosuid, nodev, noexec)"),
+          "one file for all of its containers: who comes or goes is there or gone at once", "hosts(5)"};
+}
 Words of(const MakeStorage&) {
   return {"make the container's upper and work directory",
           "an overlay writes here; the image's layers stay as they are", "mkdir(2)"};
@@ -87,8 +106,10 @@ Words of(const OpenVolume& step) {
           "on the host side, before anything in the container can move its path", "open_tree(2)"};
 }
 Words of(const MakeDevices& step) {
-  return {cat("make /dev: null zero full random urandom tty; hosts, hostname, resolv.conf ",
-              step.host_resolvers ? "with the host's resolvers" : "without resolvers"),
+  std::string_view resolvers = "without resolvers";
+  if (step.resolvers == Resolvers::kHosts) resolvers = "with the host's resolvers";
+  if (step.resolvers == Resolvers::kReachable) resolvers = "with those of the host's resolvers that it can reach";
+  return {cat("make /dev: null zero full random urandom tty; hosts, hostname, resolv.conf ", resolvers),
           "the image's own /dev is never read or followed: CVE-2025-31133", "mknod(2)"};
 }
 Words of(const MountOverlay& step) {

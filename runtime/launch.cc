@@ -10,10 +10,12 @@ Launch::Launch(const LaunchPlan& plan, const Containers& containers, const Claim
       hierarchy_(hierarchy),
       record_(std::move(record)),
       mounts_(slots_of(plan.config).first_volume),
+      signals_(signals),
       child_(plan, expected_of(plan.config), signals, std::move(done)) {}
 
 Launch::~Launch() {
   if (helper_) reap(helper_);
+  end_network_helper();
 }
 
 Result<Running> Launch::perform() {

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "cgroups/cgroup.h"
+#include "runtime/base/process.h"
 #include "runtime/containers.h"
 #include "runtime/launch_plan.h"
 #include "runtime/scheduling.h"
@@ -49,6 +50,12 @@ class Launch {
   // launch_root.cc
   Result<> perform(const MountOverlay&);
   Result<> perform(const OpenVolume&);
+  // launch_network.cc
+  Result<> perform(const LeaseAddress&);
+  Result<> perform(const StartNetwork&);
+  Result<> perform(const OpenNames&);
+  Result<> perform(const AwaitNetwork&);
+  void end_network_helper();
   // launch_devices.cc
   Result<> perform(const MakeDevices&);
   Result<> perform(const OpenSysfs&);
@@ -75,12 +82,15 @@ class Launch {
   Record record_;
 
   std::optional<std::uint32_t> first_id_;  // host id of the container's root
+  std::optional<networks::Lease> lease_;
+  std::optional<convox::Running> network_;  // convox-net, until it has ended
   std::optional<cgroups::Cgroup> cgroup_;
   UniqueFd storage_;  // ROOT/containers/<id>
   UniqueFd user_namespace_;
   unsigned root_mode_ = 0755;     // of the container's "/"
   std::vector<UniqueFd> mounts_;  // for HandOver, by slot
   UniqueFd helper_;               // pidfd of the one that stacked the overlay
+  const int signals_;
   StageChild child_;
 };
 

@@ -13,8 +13,6 @@
 namespace convox::runtime {
 namespace {
 
-constexpr std::size_t kMostResolvers = 64 * 1024;
-
 Result<> fill_dev(int dev) {
   for (const auto& [name, major, minor] : kUsualDevices)
     TRY(check(sys::mknodat(dev, name, S_IFCHR | 0666, static_cast<unsigned>(makedev(major, minor))), "mknod", name));
@@ -36,11 +34,7 @@ Result<> write_new(int dir, const std::string& name, std::string_view text) {
 // (CVE-2025-31133). The container's own files of /etc lie on it too: whatever it writes into them, 4 MB are the end,
 // and none of it is the host's memory.
 Result<> Launch::perform(const MakeDevices& step) {
-  std::string resolvers = "# No network, no resolvers.\n";
-  if (step.host_resolvers) {
-    const UniqueFd file = TRY(fs::open("/etc/resolv.conf", O_RDONLY));  // a link where systemd-resolved runs
-    resolvers = TRY(fs::read_all(file.get(), "/etc/resolv.conf", kMostResolvers));
-  }
+  const std::string resolvers = TRY(read_resolvers(step.resolvers));
   const std::string hosts =
       cat("127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n127.0.1.1\t", claim_.id, "\n");
   const std::string texts[] = {hosts, cat(claim_.id, "\n"), resolvers};  // in the order of kIdentityFiles

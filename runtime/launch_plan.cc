@@ -34,6 +34,10 @@ Result<> check_config(const ContainerConfig& config) {
     return invalid(
         cat("the image has ", config.layers.size(), " layers; overlayfs takes ", kMostLayers, " in one mount"));
   if (config.volumes.size() > kMostVolumes) return invalid(cat("more than ", kMostVolumes, " volumes"));
+  if (config.network.joined() && !config.namespaces.network)
+    return invalid("a container in the host's network cannot join another one");
+  if (!config.network.published.empty() && !config.network.joined())
+    return invalid("a port is published in a network: this container has none");
   if (config.namespaces.user || !config.masks) return ok();
   // Inside a user namespace the kernel refuses device nodes. Outside of one our /dev would take them, any disk's too.
   if (config.capabilities & security::bit(CAP_MKNOD))
@@ -43,6 +47,11 @@ Result<> check_config(const ContainerConfig& config) {
   if (config.capabilities & security::bit(CAP_SYS_PTRACE))
     return invalid("SYS_PTRACE without a user namespace would let the container take over the next exec into it");
   return ok();
+}
+
+Resolvers resolvers_of(const ContainerConfig& config) {
+  if (!config.namespaces.network) return Resolvers::kHosts;
+  return config.network.joined() ? Resolvers::kReachable : Resolvers::kNone;
 }
 
 // Without it no capability of the list exists on this host side: asking for it would fail at the last step.
@@ -100,6 +109,7 @@ Result<LaunchPlan> plan_launch(ContainerConfig config, const Host& host, std::st
   plan.before.emplace_back(ProtectSupervisor{});
   plan.before.emplace_back(WriteRecord{});  // before any side effect: what it names can be undone by whoever reads it
   if (mapped) plan.before.emplace_back(LeaseIds{});
+  if (config.network.joined()) plan.before.emplace_back(LeaseAddress{config.network, config.service});
   plan.before.emplace_back(MakeStorage{});
   std::optional<LimitMemory> limit_memory;
   if (memory != settings.end()) {
@@ -113,11 +123,14 @@ Result<LaunchPlan> plan_launch(ContainerConfig config, const Host& host, std::st
   plan.before.emplace_back(CloneChild{config.namespaces});
 
   std::vector<HostStep>& meanwhile = plan.meanwhile;
+  // The longest of what happens beside each other, so the first; the namespace is there with the child.
+  if (config.network.joined()) meanwhile.emplace_back(StartNetwork{config.network.name});
   if (mapped) {
     meanwhile.emplace_back(WriteIdMaps{});
     meanwhile.emplace_back(LetStageBegin{});  // as early as the maps allow: the stage starts while we mount
   }
-  meanwhile.emplace_back(MakeDevices{!config.namespaces.network});
+  meanwhile.emplace_back(MakeDevices{resolvers_of(config)});
+  if (shows_names(config)) meanwhile.emplace_back(OpenNames{config.network.name});
   if (!config.namespaces.network) meanwhile.emplace_back(OpenSysfs{});
   for (const Volume& volume : config.volumes) meanwhile.emplace_back(OpenVolume{volume, mapped});
   meanwhile.emplace_back(MountOverlay{config.layers, mapped, config.keep});
@@ -125,6 +138,8 @@ Result<LaunchPlan> plan_launch(ContainerConfig config, const Host& host, std::st
   meanwhile.emplace_back(ResetScheduling{});  // while memory is shared, a new OOM score would be ours too
   // The child shared our memory until it executed the stage: a limit in force before that kills us both.
   if (limit_memory) meanwhile.emplace_back(*limit_memory);
+  // Before the stage goes on to the command, which may want to talk at once.
+  if (config.network.joined()) meanwhile.emplace_back(AwaitNetwork{config.network.name});
   meanwhile.emplace_back(HandOver{});
   meanwhile.emplace_back(AwaitPayload{});
 

@@ -19,11 +19,16 @@
 #include "runtime/container_config.h"
 #include "runtime/host.h"
 #include "runtime/plan.h"
+#include "runtime/resolvers.h"
 
 namespace convox::runtime {
 
 struct WriteRecord {};  // before any side effect: who finds it can undo them all
 struct LeaseIds {};     // 65,536 host ids that no other container has
+struct LeaseAddress {   // in a network, and the ports of the host that lead there
+  ContainerNetwork network;
+  std::string service;
+};
 struct MakeStorage {};  // upper and work directory of the overlay
 struct MakeCgroup {
   std::string path;  // below the hierarchy's root
@@ -35,8 +40,17 @@ struct CloneChild {
 };
 struct WriteIdMaps {};
 struct LetStageBegin {};
+struct StartNetwork {  // convox-net makes the link, while we go on
+  std::string name;
+};
+struct AwaitNetwork {
+  std::string name;
+};
 struct MakeDevices {  // /dev, and on it the files that PlaceFile moves to /etc
-  bool host_resolvers = false;
+  Resolvers resolvers = Resolvers::kNone;
+};
+struct OpenNames {  // the network's hosts file
+  std::string network;
 };
 struct MountOverlay {
   std::vector<std::string> layers;  // chain ids, bottom first
@@ -53,9 +67,10 @@ struct LimitMemory {
 };
 struct HandOver {};  // the mounts, by descriptor
 
-using HostStep = std::variant<ProtectSupervisor, WriteRecord, LeaseIds, MakeStorage, MakeCgroup, OpenStdio,
-                              SealPrograms, CloneChild, WriteIdMaps, ResetScheduling, LetStageBegin, MountOverlay,
-                              MakeDevices, OpenSysfs, OpenVolume, AwaitStage, LimitMemory, HandOver, AwaitPayload>;
+using HostStep = std::variant<ProtectSupervisor, WriteRecord, LeaseIds, LeaseAddress, MakeStorage, MakeCgroup,
+                              OpenStdio, SealPrograms, CloneChild, StartNetwork, WriteIdMaps, ResetScheduling,
+                              LetStageBegin, MountOverlay, MakeDevices, OpenNames, OpenSysfs, OpenVolume, AwaitStage,
+                              LimitMemory, AwaitNetwork, HandOver, AwaitPayload>;
 
 struct LaunchPlan : PlanOf<HostStep> {
   ContainerConfig config;

@@ -38,6 +38,13 @@ constexpr const char* kMasked[] = {
 };
 constexpr const char* kReadOnly[] = {"/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"};
 
+// Did the user put something of theirs at `path`, or over all of /etc?
+bool is_users(const ContainerConfig& config, std::string_view path) {
+  const auto covers = [&](const auto& mount) { return mount.target == path || mount.target == "/etc"; };
+  return std::any_of(config.volumes.begin(), config.volumes.end(), covers) ||
+         std::any_of(config.tmpfs.begin(), config.tmpfs.end(), covers);
+}
+
 class Planner {
  public:
   Planner(const ContainerConfig& config, const Host& host, std::string_view filter)
@@ -105,13 +112,6 @@ class Planner {
     plan_.then(MountNew{text(type), text(target), plan_.list(options), attributes, kind});
   }
 
-  // Did the user put something of theirs at `path`, or over all of /etc?
-  [[nodiscard]] bool is_users(std::string_view path) const {
-    const auto covers = [&](const auto& mount) { return mount.target == path || mount.target == "/etc"; };
-    return std::any_of(want_.volumes.begin(), want_.volumes.end(), covers) ||
-           std::any_of(want_.tmpfs.begin(), want_.tmpfs.end(), covers);
-  }
-
   void build_file_system() {
     mount("proc", "/proc", {}, kTight, Target::kPlainDirectory);
     plan_.then(
@@ -142,9 +142,14 @@ class Planner {
                             attributes});
     }
     for (const std::string& path : want_.own_volumes) plan_.then(ImageVolume{text(path)});
-    for (const std::string_view name : kIdentityFiles)
-      if (const std::string target = cat("/etc/", name); !is_users(target))
+    for (const std::string_view name : kIdentityFiles) {
+      const std::string target = cat("/etc/", name);
+      if (is_users(want_, target)) continue;
+      if (name == "hosts" && shows_names(want_))
+        plan_.then(AttachTree{{slots_.names}, text(target), kTightReadOnly, Target::kFile});
+      else
         plan_.then(PlaceFile{text(cat(".", name)), text(target)});
+    }
   }
 
   void set_up_machine() {
@@ -253,8 +258,11 @@ std::string StagePlan::bytes(std::uint32_t first) const {
   return block;
 }
 
+bool shows_names(const ContainerConfig& config) { return config.network.joined() && !is_users(config, "/etc/hosts"); }
+
 Slots slots_of(const ContainerConfig& config) {
   Slots slots;
+  if (shows_names(config)) slots.names = slots.first_volume++;
   if (!config.namespaces.network) slots.sysfs = slots.first_volume++;
   slots.count = slots.first_volume + static_cast<std::uint32_t>(config.volumes.size());
   return slots;

@@ -41,10 +41,14 @@ class StagePlan {
 // places.
 inline constexpr std::string_view kIdentityFiles[] = {"hosts", "hostname", "resolv.conf"};
 
+// Does /etc/hosts show the names of its network? The user may have put something else there.
+bool shows_names(const ContainerConfig& config);
+
 // The descriptors that the host side hands to the stage, in this order.
 struct Slots {
   std::uint32_t root = 0, devices = 1;
   std::uint32_t sysfs = 0;         // only with the host's network
+  std::uint32_t names = 0;         // only where shows_names
   std::uint32_t first_volume = 2;  // one for each volume
   std::uint32_t count = 2;
 };

@@ -19,21 +19,6 @@ bool has(const std::vector<Thing>& things, std::string_view name) {
   return std::ranges::find(things, name, &Thing::name) != things.end();
 }
 
-// "10.0.0.0/8", "fd00::/8"
-bool is_cidr(const std::string& text) {
-  const std::size_t slash = text.find('/');
-  if (slash == std::string::npos) return false;
-  const std::string address = text.substr(0, slash);
-  unsigned char bytes[16];
-  const int most = inet_pton(AF_INET, address.c_str(), bytes) == 1    ? 32
-                   : inet_pton(AF_INET6, address.c_str(), bytes) == 1 ? 128
-                                                                      : -1;
-  int bits = -1;
-  const char* end = text.data() + text.size();
-  const auto [at, error] = std::from_chars(text.data() + slash + 1, end, bits);
-  return error == std::errc() && at == end && bits >= 0 && bits <= most;
-}
-
 void check_name(std::string_view kind, const std::string& name, Problems& problems) {
   if (!is_name(name)) problems.push_back(cat(kind, " name ", name, " invalid, ", kNameRule));
 }
@@ -127,6 +112,20 @@ void check_timer(const Timer& timer, const Manifest& manifest, Problems& problem
 }
 
 }  // namespace
+
+bool is_cidr(const std::string& text) {
+  const std::size_t slash = text.find('/');
+  if (slash == std::string::npos) return false;
+  const std::string address = text.substr(0, slash);
+  unsigned char bytes[16];
+  const int most = inet_pton(AF_INET, address.c_str(), bytes) == 1    ? 32
+                   : inet_pton(AF_INET6, address.c_str(), bytes) == 1 ? 128
+                                                                      : -1;
+  int bits = -1;
+  const char* end = text.data() + text.size();
+  const auto [at, error] = std::from_chars(text.data() + slash + 1, end, bits);
+  return error == std::errc() && at == end && bits >= 0 && bits <= most;
+}
 
 Result<> validate(const Manifest& manifest) {
   Problems problems;

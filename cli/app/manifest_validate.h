@@ -10,4 +10,7 @@ namespace convox::app {
 // The error is "validation errors:", its `more` one line for each.
 Result<> validate(const Manifest& manifest);
 
+// A range of addresses, "10.0.0.0/8" or "fd00::/8".
+bool is_cidr(const std::string& text);
+
 }  // namespace convox::app

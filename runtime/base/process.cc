@@ -53,6 +53,9 @@ Result<Pipe> make_pipe() {
   };
   for (int fd = 0; fd < 3; ++fd) need(sys::dup3(stdio[fd], fd, 0));
   need(sys::close_range(3, ~0u, CLOSE_RANGE_CLOEXEC));
+#ifdef CONVOX_FAULTS
+  sys::raw(__NR_fcntl, faults::kLog, F_SETFD, 0);
+#endif
   // We ignore SIGPIPE, and what is ignored stays so across execve: signal(7).
   constexpr unsigned long kDefaultAction[4] = {};
   need(sys::rt_sigaction(SIGPIPE, kDefaultAction, nullptr));

@@ -44,18 +44,20 @@ struct Form {
   std::size_t step = kEverySeventh;
   bool exec = false;  // into a container that was run with these flags
   std::vector<std::string> exec_flags = {};
+  std::string network = "none";
 };
 const Form kForms[] = {
     {.name = "plain", .flags = {}, .step = 1},
     {.name = "terminal", .flags = {}, .terminal = true},
     {.name = "volume", .flags = {"--volume", "./data:/data", "--volume", "./convox.yml:/manifest:ro"}},
-    {.name = "host", .flags = {"--network", "host", "--userns", "host"}},
+    {.name = "host", .flags = {"--userns", "host"}, .network = "host"},
+    {.name = "bridge", .flags = {"--publish", "8080:80"}, .step = 3, .network = "bridge"},
     {.name = "init", .flags = {}, .service = kWithInit},
     {.name = "filter", .flags = {"--cap-drop", "ALL", "--cap-add", "SYS_CHROOT", "--read-only"}},
     {.name = "exec", .flags = {}, .step = 1, .exec = true},
     {.name = "exec-terminal", .flags = {}, .terminal = true, .exec = true},
     {.name = "exec-detached", .flags = {}, .exec = true, .exec_flags = {"--detach"}},
-    {.name = "exec-host", .flags = {"--network", "host", "--userns", "host"}, .exec = true},
+    {.name = "exec-host", .flags = {"--userns", "host"}, .exec = true, .network = "host"},
 };
 
 // --- one walker: a box with an image that is ready
@@ -155,7 +157,7 @@ class Walker {
 
   // The one that execs go into.
   void start_container() {
-    std::vector<std::string> words = {"run"};
+    std::vector<std::string> words = {"run", "--network", form_->network};
     words.insert(words.end(), form_->flags.begin(), form_->flags.end());
     words.insert(words.end(), {"web", "echo up; exec sleep 10000"});
     container_.push_back(box_.start_convox(words, {.limit = kLongestWalk}));
@@ -171,6 +173,7 @@ class Walker {
 
   Program start(const std::string& fault, std::vector<std::string> argv = {}) {
     argv.insert(argv.end(), {Sandbox::faults_build() + "/convox", form_->exec ? "exec" : "run"});
+    if (!form_->exec) argv.insert(argv.end(), {"--network", form_->network});
     const auto& flags = form_->exec ? form_->exec_flags : form_->flags;
     argv.insert(argv.end(), flags.begin(), flags.end());
     argv.insert(argv.end(), {std::string(form_->service), "testbox", "confinement"});

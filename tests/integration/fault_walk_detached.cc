@@ -114,8 +114,9 @@ class Walker {
     argv.push_back(Sandbox::faults_build() + "/convox");
     const std::string line =
         cat("testbox confinement; printf '%s\\n' '", std::string(kEnd, strlen(kEnd) - 1), "'; exec sleep 60");
-    if (is("run")) argv.insert(argv.end(), {"run", "--detach", "--id", "web", line});
-    if (is("minded")) argv.insert(argv.end(), {"run", "--detach", "--id", "--restart", "on-failure", "web", line});
+    if (is("run")) argv.insert(argv.end(), {"run", "--detach", "--id", "--network", "none", "web", line});
+    if (is("minded"))
+      argv.insert(argv.end(), {"run", "--detach", "--id", "--network", "none", "--restart", "on-failure", "web", line});
     if (is("stop")) argv.insert(argv.end(), {"ps", "stop", id});
     if (is("logs")) argv.insert(argv.end(), {"logs", "--no-follow", "--raw", "-p", id});
     Start how{.environment = {"NO_COLOR=1"}, .limit = kHang};

@@ -80,7 +80,7 @@ Test(manual, bash_completes_commands_options_values_and_names) {
       {"apps ''", "create delete info"},
       {"run w", "web worker"},
       {"run --time", "--timeout"},
-      {"run --network ''", "none host"},
+      {"run --network ''", "bridge none host"},
       {"run --network = h", "host"},
       {"run --app x w", "web worker"},
       {"run web ''", ""},

@@ -91,8 +91,11 @@ Test(plan, explaining_does_nothing_and_needs_nothing) {
 Test(plan, is_what_a_trace_shows) {
   REQUIRE(kNeeds);
   App app;
-  for (const std::vector<std::string>& flags :
-       {std::vector<std::string>{}, {"--userns", "host"}, {"--network", "host"}, {"--read-only", "--volume", "n:/v"}}) {
+  for (const std::vector<std::string>& flags : {std::vector<std::string>{},
+                                                {"--userns", "host"},
+                                                {"--network", "host"},
+                                                {"--network", "bridge"},
+                                                {"--read-only", "--volume", "n:/v"}}) {
     std::vector<std::string> words = {"run", "--explain"};
     words.insert(words.end(), flags.begin(), flags.end());
     words.insert(words.end(), {"web", "true"});
@@ -115,7 +118,7 @@ Test(plan, is_what_the_kernel_was_asked_for) {
   const std::vector<Step> steps = steps_of_explain(explained);
   make_directories(app.path() + "/calls");
   const Ran ran = app.run({"/usr/bin/strace", "-ff", "-v", "-s", "4096", "-o", app.path() + "/calls/of",
-                           Sandbox::build() + "/convox", "run", "web", "true"});
+                           Sandbox::build() + "/convox", "run", "--network", "none", "web", "true"});
   EXPECT_STATUS(ran, 0);
 
   std::size_t first_of_stage = 0;

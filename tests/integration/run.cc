@@ -57,7 +57,7 @@ Test(run, its_own_failures_are_125_and_one_line_on_standard_error) {
       {{"run", "--user", "0:", "web", "true"}, "\"0:\" is no user"},
       {{"run", "--workdir", "relative", "web", "true"}, "--workdir \"relative\" is not an absolute path"},
       {{"run", "--workdir", "/app/README", "web", "true"}, "/app/README"},
-      {{"run", "--network", "bridge", "web", "true"}, "--network \"bridge\": none or host"},
+      {{"run", "--network", "moon", "web", "true"}, "--network \"moon\": bridge, none or host"},
       {{"run", "--userns", "mine", "web", "true"}, "--userns \"mine\""},
       {{"run", "--cap-add", "NONSENSE", "web", "true"}, "NONSENSE"},
       {{"run", "--pids-limit", "0", "web", "true"}, "--pids-limit must be larger than 0"},
@@ -284,8 +284,8 @@ Test(run, kills_a_command_that_does_not_stop_in_its_grace) {
 Test(run, ends_when_nobody_reads_its_output) {
   REQUIRE(kNeeds);
   App app;
-  const Ran ran = app.run(
-      {"/bin/sh", "-c", "{ \"$0\" run web yes; echo status=$? >&2; } | head -n 1", Sandbox::build() + "/convox"});
+  const Ran ran = app.run({"/bin/sh", "-c", "{ \"$0\" run --network none web yes; echo status=$? >&2; } | head -n 1",
+                           Sandbox::build() + "/convox"});
   EXPECT_TEXT(ran.out, "y\n");
   EXPECT_CONTAINS(ran.err, "status=");
   EXPECT_NOTHING_LEFT(app);

@@ -22,6 +22,7 @@
 #include <cstring>
 
 #include "runtime/base/fs.h"
+#include "runtime/host.h"
 #include "runtime/sealed.h"
 #include "runtime/security/capabilities.h"
 #include "runtime/stage_image.h"
@@ -133,8 +134,11 @@ class Inside {
     int socket[2], out[2], go[2];
     cr_assert(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, socket) == 0);
     cr_assert(pipe2(out, O_CLOEXEC) == 0 && pipe2(go, O_CLOEXEC) == 0);
-    auto program = runtime::sealed("stage", runtime::stage_image(), true, true);
-    auto bytes = runtime::sealed("plan", plan.bytes(1), false, true);
+    const auto host = runtime::read_host();
+    cr_assert(host.has_value());
+    const bool newer = host->executable_memfd_flag();
+    auto program = runtime::sealed("stage", runtime::stage_image(), true, newer);
+    auto bytes = runtime::sealed("plan", plan.bytes(1), false, newer);
     cr_assert(program && bytes);
     clone_args args{};
     args.flags = CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_PIDFD;

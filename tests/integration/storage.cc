@@ -20,8 +20,8 @@ Test(storage, directories_as_deep_as_a_container_likes_are_removed) {
   REQUIRE(kNeeds);
   App box;
   const std::string dig = "cd /tmp; i=0; while [ $i -lt 600 ]; do mkdir d && cd d || exit 9; i=$((i+1)); done; exit 3";
-  const Ran ran =
-      box.run({"/bin/sh", "-c", "ulimit -n 200; exec " + Sandbox::build() + "/convox run web '" + dig + "'"});
+  const Ran ran = box.run(
+      {"/bin/sh", "-c", "ulimit -n 200; exec " + Sandbox::build() + "/convox run --network none web '" + dig + "'"});
   EXPECT_STATUS(ran, 3);
   EXPECT_TEXT(ran.err, "");
   EXPECT_NOTHING_LEFT(box);

@@ -95,10 +95,10 @@ Test(terminal, of_the_caller_is_as_it_was_afterwards) {
   REQUIRE(kNeeds);
   App app;
   for (const auto& [arguments, says] :
-       {std::pair<const char*, const char*>{"run web testbox exit 3", "restored=yes status=3."},
-        {"run web no-such-command", "restored=yes status=127."},
-        {"run --volume /sys/kernel:/v web true", "restored=yes status=125."},
-        {"run --timeout 1 web sleep 60", "restored=yes status=124."}}) {
+       {std::pair<const char*, const char*>{"run --network none web testbox exit 3", "restored=yes status=3."},
+        {"run --network none web no-such-command", "restored=yes status=127."},
+        {"run --network none --volume /sys/kernel:/v web true", "restored=yes status=125."},
+        {"run --network none --timeout 1 web sleep 60", "restored=yes status=124."}}) {
     Program shell = between_settings(app, arguments);
     cr_expect(shell.expect(says), "%s", arguments);
     shell.wait();
@@ -113,7 +113,7 @@ Test(terminal, of_the_caller_is_as_it_was_after_a_signal) {
     Program shell = app.start(
         {"/bin/sh", "-c",
          convox::cat("a=$(stty -g); sh -c 'echo $$ >pid; exec ", Sandbox::build(),
-                     "/convox run web \"echo up; exec sleep 1000\"'; s=$?; "
+                     "/convox run --network none web \"echo up; exec sleep 1000\"'; s=$?; "
                      "[ \"$a\" = \"$(stty -g)\" ] && echo restored=yes status=$s. || echo restored=no status=$s.")},
         {.terminal = true});
     cr_expect(shell.expect("up"));
@@ -127,9 +127,10 @@ Test(terminal, only_for_input_that_is_one) {
   REQUIRE(kNeeds);
   App app;
   // Output to a terminal alone is not enough; input from one with output to a pipe still is.
-  Program shell = app.start(
-      {"/bin/sh", "-c", convox::cat(Sandbox::build(), "/convox run web testbox is-tty </dev/null; echo done.")},
-      {.terminal = true});
+  Program shell =
+      app.start({"/bin/sh", "-c",
+                 convox::cat(Sandbox::build(), "/convox run --network none web testbox is-tty </dev/null; echo done.")},
+                {.terminal = true});
   cr_expect(shell.expect("0=no"));
   cr_expect(shell.expect("1=no"));
   cr_expect(shell.expect("controlling=ENXIO"));

@@ -6,6 +6,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
+
 #include "runtime/base/cat.h"
 #include "tests/support/image.h"
 
@@ -65,6 +67,9 @@ Program Sandbox::start(std::vector<std::string> argv, Start how) {
 }
 
 Program Sandbox::start_convox(std::vector<std::string> arguments, Start how) {
+  const bool chosen = std::ranges::any_of(arguments, [](const auto& word) { return word.starts_with("--network"); });
+  if (!network.empty() && !chosen && !arguments.empty() && arguments[0] == "run")
+    arguments.insert(arguments.begin() + 1, {"--network", network});
   arguments.insert(arguments.begin(), build() + "/convox");
   return start(std::move(arguments), std::move(how));
 }

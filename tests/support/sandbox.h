@@ -41,6 +41,11 @@ class Sandbox {
   // app/convox.yml with the services `web` and `worker`, and app/image, an OCI image layout with testbox (the
   // entrypoint is empty, PATH leads to it and to busybox's applets) and a few files in /app.
   void add_testbox_app();
+  // What every `run` is given as --network that names none itself; empty: nothing, so convox's own default counts. A
+  // test that is not about networks needs none, and would share this host's bridges and rules with those that run
+  // beside it.
+  std::string network = "none";
+
   // A file below app/.
   void write(const std::string& name, std::string_view content, unsigned mode = 0644);
 

@@ -28,6 +28,7 @@ ContainerConfig simple() {
   config.argv = {"ls", "-la"};
   config.env = {"PATH=/bin"};
   config.directory = "/app";
+  config.network = {"shop", {{"tcp", "", 8080, 3000, {}}}};
   config.layers = {std::string(64, 'a'), std::string(64, 'b')};
   return config;
 }
@@ -123,12 +124,62 @@ Test(launch_plan, a_memory_limit_is_written_after_the_stages_hello_and_never_bef
 
 Test(launch_plan, the_hosts_network_changes_sysfs_and_leaves_lo_and_sysctls_alone) {
   ContainerConfig config = simple();
+  config.network = {};
+  const Slots none = slots_of(config);
   config.namespaces.network = false;
   const LaunchPlan plan = planned(config);
   cr_assert(host_side_has<OpenSysfs>(plan));
   cr_assert(not has<stage::RaiseLoopback>(plan));
   cr_assert(not has<stage::WriteSysctl>(plan));
-  cr_assert(slots_of(config).count == slots_of(simple()).count + 1);
+  cr_assert(slots_of(config).count == none.count + 1);
+  cr_assert(not host_side_has<LeaseAddress>(plan) && not host_side_has<StartNetwork>(plan));
+}
+
+namespace {
+
+template <class Step>
+std::size_t number_of(const LaunchPlan& plan) {
+  std::size_t number = 0;
+  for (const auto* steps : {&plan.before, &plan.meanwhile})
+    for (const HostStep& step : *steps) {
+      ++number;
+      if (std::holds_alternative<Step>(step)) return number;
+    }
+  return 0;
+}
+
+}  // namespace
+
+// What is leased can be undone by whoever reads the record, and the command finds a network that works.
+Test(launch_plan, an_address_is_leased_after_the_record_and_the_link_is_there_before_the_stage_goes_on) {
+  const LaunchPlan plan = planned(simple());
+  const std::size_t order[] = {number_of<WriteRecord>(plan),  number_of<LeaseAddress>(plan),
+                               number_of<CloneChild>(plan),   number_of<StartNetwork>(plan),
+                               number_of<MountOverlay>(plan), number_of<AwaitNetwork>(plan),
+                               number_of<HandOver>(plan)};
+  for (std::size_t i = 0; i + 1 < std::size(order); ++i)
+    cr_assert(0 < order[i] && order[i] < order[i + 1], "step %zu of the list", i + 1);
+}
+
+Test(launch_plan, a_container_of_its_own_network_has_neither_address_nor_the_names_of_others) {
+  ContainerConfig config = simple();
+  config.network = {};
+  const LaunchPlan plan = planned(config);
+  cr_assert(not host_side_has<LeaseAddress>(plan) && not host_side_has<OpenNames>(plan));
+  cr_assert(has<stage::RaiseLoopback>(plan));
+  config.network.published = {{"tcp", "", 80, 80, {}}};
+  expect_text(refused(config), "a port is published in a network: this container has none");
+  config.network.name = "shop";
+  config.namespaces.network = false;
+  expect_text(refused(config), "a container in the host's network cannot join another one");
+}
+
+Test(launch_plan, a_hosts_file_of_the_users_is_not_covered_by_ours) {
+  ContainerConfig config = simple();
+  config.volumes.push_back({"/srv/hosts", "/etc/hosts", false, true});
+  const LaunchPlan plan = planned(config);
+  cr_assert(not host_side_has<OpenNames>(plan));
+  cr_assert(slots_of(config).count == slots_of(simple()).count);  // one less, one more
 }
 
 Test(launch_plan, every_planned_mount_but_the_root_dev_and_volumes_refuses_devices_programs_and_setuid) {

@@ -8,8 +8,10 @@
 #include <sys/socket.h>
 #include <sys/uio.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <climits>
+#include <cstddef>
 #include <cstring>
 #include <ctime>
 
@@ -35,6 +37,17 @@ Error failed(const Batch& batch, std::uint32_t sequence, int code) {
   return error;
 }
 
+// By our own count: mnl_nlmsg_ok takes a length of 2 GiB and more for a negative one, and so for small.
+bool within_bounds(std::string_view datagram) {
+  while (datagram.size() >= sizeof(nlmsghdr)) {
+    std::uint32_t length = 0;
+    std::memcpy(&length, datagram.data() + offsetof(nlmsghdr, nlmsg_len), sizeof length);
+    if (length < sizeof(nlmsghdr) || length > datagram.size()) return false;
+    datagram.remove_prefix(std::min<std::size_t>(MNL_ALIGN(std::size_t{length}), datagram.size()));
+  }
+  return true;
+}
+
 }  // namespace
 
 Result<Nftables> Nftables::open() {
@@ -52,8 +65,8 @@ Result<> Nftables::send(std::string_view bytes, std::string_view what) {
   if (bytes.size() > kUsual) {
     if (bytes.size() > INT_MAX / 4) return os_error("sendmsg", what, Errno(-EMSGSIZE));
     const int size = static_cast<int>(bytes.size()) * 2;
-    TRY(check(sys::call("setsockopt", __NR_setsockopt, socket_.get(), SOL_SOCKET, SO_SNDBUFFORCE, &size, sizeof size),
-              "setsockopt", "SO_SNDBUFFORCE"));
+    TRY(check(sys::setsockopt(socket_.get(), SOL_SOCKET, SO_SNDBUFFORCE, &size, sizeof size), "setsockopt",
+              "SO_SNDBUFFORCE"));
   }
   sockaddr_nl kernel{};
   kernel.nl_family = AF_NETLINK;
@@ -73,8 +86,8 @@ Result<> Nftables::send(std::string_view bytes, std::string_view what) {
 Result<std::string_view> Nftables::receive(int seconds, std::string_view what) {
   timespec left{.tv_sec = seconds, .tv_nsec = 0};  // the call counts it down, so EINTR needs no clock: ppoll(2)
   for (;;) {
-    pollfd answer{.fd = socket_.get(), .events = POLLIN, .revents = 0};
-    const long ready = sys::ppoll(&answer, 1, &left);
+    pollfd waiting{.fd = socket_.get(), .events = POLLIN, .revents = 0};
+    const long ready = sys::ppoll(&waiting, 1, &left);
     if (ready == -EINTR) continue;
     TRY(check(ready, "ppoll", what));
     if (ready == 0) return std::string_view();
@@ -90,7 +103,9 @@ Result<std::string_view> Nftables::receive(int seconds, std::string_view what) {
     TRY(check(got, "recvmsg", what));
     if (sender.nl_pid != 0) continue;  // any process may send to a netlink socket; the kernel's number is 0
     if (message.msg_flags & MSG_TRUNC) return os_error("recvmsg", what, Errno(-EMSGSIZE));
-    return std::string_view(buffer_.data(), static_cast<std::size_t>(got));
+    const std::string_view answer(buffer_.data(), static_cast<std::size_t>(got));
+    if (!within_bounds(answer)) return os_error("recvmsg", what, Errno(-EBADMSG));
+    return answer;
   }
 }
 

@@ -46,7 +46,8 @@ Test(manual, has_a_page_for_each_command_and_no_other) {
 
 Test(manual, is_clean_roff) {
   Sandbox box;
-  const std::string all = "for page in " + manual() + "/man1/*.1 " + manual() + "/man8/*.8 " + Sandbox::build() + "/../../docs/convox.yml.5; do ";
+  const std::string all = "for page in " + manual() + "/man1/*.1 " + manual() + "/man8/*.8 " + Sandbox::build() +
+                          "/../../docs/convox.yml.5; do ";
   if (!exists("/usr/bin/mandoc") || !exists("/usr/bin/groff")) cr_skip("needs mandoc and groff");
   const Ran lint = box.run({"/bin/sh", "-c", all + "/usr/bin/mandoc -Tlint -W warning $page; done"});
   EXPECT_TEXT(lint.out + lint.err, "");

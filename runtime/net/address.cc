@@ -102,7 +102,8 @@ Result<> add_address(Netlink& netlink, const Link& link, const Address4& address
 
 Result<> add_address(Netlink& netlink, const Link& link, const Address6& address) {
   const bool link_local = address[0] == 0xfe;
-  Address words{AF_INET6, networks::kPrefix6, link_local ? RT_SCOPE_LINK : RT_SCOPE_UNIVERSE, IFA_F_NODAD, {}};
+  const std::uint8_t scope = link_local ? RT_SCOPE_LINK : RT_SCOPE_UNIVERSE;
+  Address words{AF_INET6, networks::kPrefix6, scope, IFA_F_NODAD, {}};
   words.attributes = {attribute(IFA_LOCAL, address)};
   TRY(add(netlink, link.index, words), networks::text(address));
   return ok();

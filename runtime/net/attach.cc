@@ -109,7 +109,7 @@ Result<> detach(const std::string& id) {
   if (!port && port.error().code == ENODEV) return ok();
   if (!port) return Error(port.error());
   if (!is_ours(*port)) return ok();
-  const Result<> removed = remove(host, *port);  // and its peer with it
+  Result<> removed = remove(host, *port);  // and its peer with it
   if (!removed && removed.error().code != ENODEV) return removed;
   return ok();
 }

@@ -70,7 +70,7 @@ Result<> remove_bridge(const std::string& network) {
   if (!bridge && bridge.error().code == ENODEV) return ok();
   if (!bridge) return Error(bridge.error());
   if (!is_ours(*bridge)) return ok();
-  const Result<> removed = remove(host, *bridge);
+  Result<> removed = remove(host, *bridge);
   if (!removed && removed.error().code != ENODEV) return removed;
   return ok();
 }

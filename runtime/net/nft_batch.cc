@@ -190,7 +190,7 @@ void Batch::delete_elements(const Table& table, const SetName& set, const std::v
 SetName Batch::own_set(const Table& table, const Set& set, const std::vector<Element>& elements) {
   Set named = set;
   named.name = set.value ? "__map%d" : "__set%d";  // the kernel puts a number there that is free
-  const SetName name(named.name, ++sets_);
+  SetName name(named.name, ++sets_);
   say_set(table, named, name.id, true, elements.size());
   add_elements(table, name, elements);
   return name;

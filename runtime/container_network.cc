@@ -89,7 +89,9 @@ Result<networks::Lease> join_network(const std::string& run, int directory, cons
 }
 
 Result<> leave_network(const std::string& run, int directory, const std::string& id) {
-  if (sys::faccessat2(directory, "net", F_OK, AT_SYMLINK_NOFOLLOW) == -ENOENT) return ok();
+  const long there = sys::faccessat2(directory, "net", F_OK, AT_SYMLINK_NOFOLLOW);
+  if (there == -ENOENT) return ok();
+  TRY(check(there, "look at", "the container's network"));
   const networks::Store store = TRY(networks::Store::open(run));
   if (const auto lease = TRY(store.leased(directory, id))) {
     const Finished finished =

@@ -68,13 +68,14 @@ Test(supervisor, a_terminal_resized_during_the_start_has_its_new_size) {
 Test(supervisor, a_broken_stream_never_replaces_the_commands_status) {
   REQUIRE(kNeeds);
   App app;
-  const Ran directory = app.run(shell_line("exec \"$0\" run web \"ls; exit 7\" </"));
+  const Ran directory = app.run(shell_line("exec \"$0\" run --network none web \"ls; exit 7\" </"));
   EXPECT_STATUS(directory, 7);
   EXPECT_CONTAINS(directory.out, "README");
   EXPECT_TEXT(directory.err, "");
-  EXPECT_STATUS(app.run(shell_line("exec \"$0\" run web 'cat; exit 7' 0>/dev/null")), 7);  // not open for reading
+  EXPECT_STATUS(app.run(shell_line("exec \"$0\" run --network none web 'cat; exit 7' 0>/dev/null")),
+                7);  // not open for reading
   // What was lost is told all the same.
-  const Ran full = app.run(shell_line("exec \"$0\" run web 'echo lost; exit 7' >/dev/full"));
+  const Ran full = app.run(shell_line("exec \"$0\" run --network none web 'echo lost; exit 7' >/dev/full"));
   EXPECT_STATUS(full, 7);
   EXPECT_CONTAINS(full.err, "No space left on device");
   EXPECT_NOTHING_LEFT(app);
@@ -92,7 +93,8 @@ Test(supervisor, input_and_output_may_be_a_socket) {
   getsockname(listener, reinterpret_cast<sockaddr*>(&address), &size);
   const std::string connect = convox::cat("exec 3<>/dev/tcp/127.0.0.1/", ntohs(address.sin_port), "; ");
 
-  Program echo = app.start({"/bin/bash", "-c", connect + "exec \"$0\" run web testbox cat <&3 >&3", program()});
+  Program echo =
+      app.start({"/bin/bash", "-c", connect + "exec \"$0\" run --network none web testbox cat <&3 >&3", program()});
   int peer = accept(listener, nullptr, nullptr);
   cr_expect(write(peer, "to and fro", 10) == 10 && shutdown(peer, SHUT_WR) == 0);
   char back[32] = {};
@@ -101,8 +103,8 @@ Test(supervisor, input_and_output_may_be_a_socket) {
   close(peer);
   EXPECT_STATUS(echo.wait(), 0);
 
-  Program reset =
-      app.start({"/bin/bash", "-c", connect + "exec \"$0\" run web 'echo up >&2; cat; exit 7' <&3", program()});
+  Program reset = app.start(
+      {"/bin/bash", "-c", connect + "exec \"$0\" run --network none web 'echo up >&2; cat; exit 7' <&3", program()});
   peer = accept(listener, nullptr, nullptr);
   sleep_milliseconds(500);
   const linger at_once{.l_onoff = 1, .l_linger = 0};
@@ -139,7 +141,7 @@ Test(supervisor, a_stalled_pipe_delays_neither_the_timeout_nor_a_signal) {
   EXPECT_STATUS(late.wait(), 124);
   // A pipe with room when it was polled has none any more, because others write into it too.
   const Ran others =
-      app.run(shell_line("{ yes & a=$!; yes & b=$!; \"$0\" run --timeout 2 web yes; echo status=$? >&2; "
+      app.run(shell_line("{ yes & a=$!; yes & b=$!; \"$0\" run --network none --timeout 2 web yes; echo status=$? >&2; "
                          "kill $a $b; } | { timeout 1 cat >/dev/null; sleep 12; }"));
   EXPECT_CONTAINS(others.err, "status=124");
   EXPECT_NOTHING_LEFT(app);
@@ -149,7 +151,7 @@ Test(supervisor, a_stalled_pipe_delays_neither_the_timeout_nor_a_signal) {
 Test(supervisor, an_input_that_is_a_fifo_ends) {
   REQUIRE(kNeeds);
   App app;
-  const Ran ran = app.run(shell_line("mkfifo fifo; echo through >fifo & exec \"$0\" run web cat <fifo"));
+  const Ran ran = app.run(shell_line("mkfifo fifo; echo through >fifo & exec \"$0\" run --network none web cat <fifo"));
   EXPECT_TEXT(ran.out, "through\n");
   EXPECT_STATUS(ran, 0);
 }
@@ -159,9 +161,10 @@ Test(supervisor, an_input_that_is_a_fifo_ends) {
 Test(supervisor, a_terminal_whose_output_nobody_takes_is_hung_up) {
   REQUIRE(kNeeds);
   App app;
-  Program shell = app.start(shell_line("a=$(stty -g); { \"$0\" run web yes; echo status=$? >&2; } | head -n 1; "
-                                       "[ \"$a\" = \"$(stty -g)\" ] && echo restored=yes"),
-                            {.terminal = true});
+  Program shell =
+      app.start(shell_line("a=$(stty -g); { \"$0\" run --network none web yes; echo status=$? >&2; } | head -n 1; "
+                           "[ \"$a\" = \"$(stty -g)\" ] && echo restored=yes"),
+                {.terminal = true});
   cr_expect(shell.expect("y\r\n"));
   cr_expect(shell.expect("status=129"));
   cr_expect(shell.expect("restored=yes"));
@@ -172,9 +175,10 @@ Test(supervisor, a_terminal_whose_output_nobody_takes_is_hung_up) {
 Test(supervisor, a_command_that_survives_the_hangup_cannot_wait_for_a_reader) {
   REQUIRE(kNeeds);
   App app;
-  Program shell =
-      app.start(shell_line("{ \"$0\" run web \"trap : HUP; yes; exit 3\"; echo status=$? >&2; } | head -n 1; echo"),
-                {.terminal = true});
+  Program shell = app.start(
+      shell_line(
+          "{ \"$0\" run --network none web \"trap : HUP; yes; exit 3\"; echo status=$? >&2; } | head -n 1; echo"),
+      {.terminal = true});
   cr_expect(shell.expect("y\r\n"));
   cr_expect(shell.expect("status=3"));  // `yes` got EIO
   shell.wait();
@@ -200,7 +204,7 @@ Test(supervisor, a_command_may_close_its_terminal_and_open_it_again) {
 Test(supervisor, a_job_in_the_background_leaves_the_terminal_alone) {
   REQUIRE(kNeeds);
   App app;
-  Program shell = app.start(shell_line("set -m; \"$0\" run web 'testbox is-tty; cat; exit 3' & wait $!; "
+  Program shell = app.start(shell_line("set -m; \"$0\" run --network none web 'testbox is-tty; cat; exit 3' & wait $!; "
                                        "echo status=$?."),
                             {.terminal = true});
   cr_expect(shell.expect("0=no"));
@@ -213,9 +217,9 @@ Test(supervisor, a_job_brought_back_has_its_terminal_again) {
   REQUIRE(kNeeds);
   App app;
   Program shell = app.start({"/bin/bash", "--norc", "--noprofile", "-i"}, {.terminal = true});
-  shell.type(
-      convox::cat("sh -c 'echo $$ >pid; exec ", program(),
-                  " run web \"echo u''p; read -n 1 key; echo g''ot=\\$key; testbox winsize; exec sleep 1000\"'\n"));
+  shell.type(convox::cat(
+      "sh -c 'echo $$ >pid; exec ", program(),
+      " run --network none web \"echo u''p; read -n 1 key; echo g''ot=\\$key; testbox winsize; exec sleep 1000\"'\n"));
   cr_expect(shell.expect("up\r\n"));
   cr_assert(wait_for_file(app.app() + "/pid"));
   const int convox = atoi(read_file(app.app() + "/pid").c_str());
@@ -225,7 +229,7 @@ Test(supervisor, a_job_brought_back_has_its_terminal_again) {
   shell.type("stty sane; echo sh''ell\n");
   cr_expect(shell.expect("shell\r\n"));
   shell.type("fg\n");
-  cr_expect(shell.expect("run web"));
+  cr_expect(shell.expect("run --network none web"));
   sleep_milliseconds(500 * slowness());
   shell.type("q");  // a whole line in itself, for one who reads it raw
   cr_expect(shell.expect("got=q"));
